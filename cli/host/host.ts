@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * What commands know of the place where VMs run: this machine's own
+ * /dev/colinux (local.ts) or a virtual host in QEMU (virtual.ts). Both speak
+ * the same JSON-RPC; commands never ask which one it is but to print `why`.
+ */
+import type { Paths } from "../ui/paths.ts";
+
+/** A byte stream to colinuxd; a Deno.UnixConn is one. */
+export interface Transport {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+  close(): void;
+}
+
+/** A file as the helper can open it; size when the path is padded. */
+export interface HostFile {
+  path: string;
+  size?: number;
+}
+
+export interface HostStatus {
+  kind: "local" | "virtual";
+  running: boolean;
+  /** One line: why this kind. */
+  why: string;
+  /** QEMU's pid (virtual) or colinuxd's (local, when known). */
+  pid?: number;
+  /** Virtual: tcg, kvm … */
+  accelerator?: string;
+  /** Virtual: one line why not a faster accelerator. */
+  acceleratorWhy?: string;
+  /** Kernel version of the virtual host. */
+  kernel?: string;
+  /** Memory of the virtual host in bytes. */
+  memory?: number;
+  /** Virtual: true when it stays though no VM runs. */
+  stay?: boolean;
+  /** Where its console log is, for a person who looks for the reason. */
+  log?: string;
+}
+
+export interface HostContext {
+  readonly paths: Paths;
+  /** One line of progress for the person who waits (stderr; may be dropped). */
+  progress(line: string): void;
+  /** Aborted by ^C and by --timeout. */
+  readonly signal: AbortSignal;
+}
+
+export interface StartOptions {
+  /** Virtual: stay when the last VM stops (`host start`). `up` does not ask for it. */
+  stay?: boolean;
+  /** Virtual: bytes of guest memory that will be wanted at least. */
+  memory?: number;
+}
+
+export interface Host {
+  readonly kind: "local" | "virtual";
+  /** One line saying why this host was chosen, "" when there is nothing to say. */
+  readonly why: string;
+  /** Connects to colinuxd. Never starts anything: CliError HOSTDOWN when the host does not run. */
+  connect(): Promise<Transport>;
+  /** Makes a local file openable by the helper. Idempotent: the same file twice gives the same path. */
+  publishFile(path: string): Promise<HostFile>;
+  status(): Promise<HostStatus>;
+  /** Idempotent; two callers at once get one host. Throws CliError with the reason in words. */
+  start(options?: StartOptions): Promise<HostStatus>;
+  /** Clean stop, nothing left behind. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** cli/host/virtual.ts exports `virtualHost: HostFactory`, cli/host/local.ts `localHost`. */
+export type HostFactory = (context: HostContext, why: string) => Host;
