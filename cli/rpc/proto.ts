@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// deno-fmt-ignore-file
+/**
+ * The JSON-RPC contract with colinuxd. Made by helperd/proto/generate.py from
+ * methods.json and errors.def: do not edit.
+ */
+
+export const PROTO_VERSION = 1;
+
+export const VM_STATES = [
+  "created",
+  "running",
+  "ready",
+  "stopped",
+  "saved",
+  "failed",
+] as const;
+export type VmState = (typeof VM_STATES)[number];
+
+export interface Vm {
+  name: string;
+  state: VmState;
+  uid: number;
+  id: number;
+  memory: number;
+  pid?: number;
+  reason?: string;
+  exit?: number;
+  lastLine?: string;
+  uptimeMs?: number;
+  overheadBytes?: number;
+}
+
+export interface File {
+  path: string;
+  size?: number;
+}
+
+export interface Region {
+  name: string;
+  start: number;
+  end: number;
+}
+
+export interface Counter {
+  name: string;
+  value: number;
+}
+
+export interface Check {
+  name: string;
+  ok: boolean;
+  detail: string;
+  hint?: string;
+}
+
+/** Every method's parameters and result. */
+export interface Methods {
+  /** First call of every connection: agrees on the contract's version. */
+  "hello": {
+    params: {
+      version: number;
+      client?: string;
+    };
+    result: {
+      version: number;
+      build: string;
+      abi: number;
+      uid: number;
+      pid: number;
+    };
+  };
+  /** The CPU as the kext reads it, features, what stops guests here. */
+  "host.info": {
+    params: Record<string, never>;
+    result: {
+      cpuVendor: string;
+      cpuBrand: string;
+      cpuSignature: number;
+      cpus: number;
+      cr0: string;
+      cr3: string;
+      cr4: string;
+      efer: string;
+      tscKhz: number;
+      memoryTotal: number;
+      memoryFree: number;
+      heldPages: number;
+      protect: string;
+      features: string[];
+      obstacles: string[];
+      build: string;
+      abi: number;
+      vms: number;
+      monitorBytes: number;
+      kernel: string;
+    };
+  };
+  /** Every check with its verdict and advice. */
+  "host.doctor": {
+    params: Record<string, never>;
+    result: {
+      checks: Check[];
+    };
+  };
+  /** Makes a VM (state created): opens the files with the caller's rights, allocates its memory, starts its worker. memory in bytes. size of a File: bytes to use when the path is a padded block device. readyConsole: plain text of 1 to 256 bytes; once the console's output holds it, the state goes from running to ready (absent: never ready). */
+  "vm.create": {
+    params: {
+      name: string;
+      memory: number;
+      kernel: File;
+      initrd?: File;
+      cmdline?: string;
+      vcpus?: number;
+      readyConsole?: string;
+    };
+    result: {
+      vm: Vm;
+    };
+  };
+  /** Builds the domain and runs it; returns when the vCPU runs. */
+  "vm.start": {
+    params: {
+      name: string;
+    };
+    result: {
+      vm: Vm;
+    };
+  };
+  /** Asks the guest to power off (control/shutdown); after timeoutMs (default 30000) forces it. force: at once. */
+  "vm.stop": {
+    params: {
+      name: string;
+      timeoutMs?: number;
+      force?: boolean;
+    };
+    result: {
+      vm: Vm;
+      forced: boolean;
+    };
+  };
+  /** Removes a VM that does not run (force: ends it first); frees everything it held. */
+  "vm.delete": {
+    params: {
+      name: string;
+      force?: boolean;
+    };
+    result: Record<string, never>;
+  };
+  /** The caller's VMs (root: all). */
+  "vm.list": {
+    params: Record<string, never>;
+    result: {
+      vms: Vm[];
+    };
+  };
+  /** One VM: state, reason of death, memory, last console line, counters. */
+  "vm.get": {
+    params: {
+      name: string;
+    };
+    result: {
+      vm: Vm;
+      counters: Counter[];
+    };
+  };
+  /** Where things lie in guest-physical memory; end is exclusive, bytes. */
+  "vm.memoryMap": {
+    params: {
+      name: string;
+    };
+    result: {
+      regions: Region[];
+    };
+  };
+  /** Streams the console to this connection as console.data events, after the last `replay` bytes of the log (default 0). Several viewers at once. */
+  "console.attach": {
+    params: {
+      name: string;
+      replay?: number;
+    };
+    result: {
+      dropped: number;
+    };
+  };
+  /** Ends the stream; the log goes on. */
+  "console.detach": {
+    params: {
+      name: string;
+    };
+    result: Record<string, never>;
+  };
+  /** Input for the guest's console. */
+  "console.write": {
+    params: {
+      name: string;
+      data: string;
+    };
+    result: {
+      written: number;
+    };
+  };
+  /** Tells the guest the viewer's size, as far as hvc0 can. */
+  "console.resize": {
+    params: {
+      name: string;
+      columns: number;
+      rows: number;
+    };
+    result: Record<string, never>;
+  };
+  /** The newest maxBytes of the bounded log (default all), also of a VM that has ended. */
+  "console.log": {
+    params: {
+      name: string;
+      maxBytes?: number;
+    };
+    result: {
+      data: string;
+      dropped: number;
+    };
+  };
+  /** Sends vm.state (and, with console, console.line) events of the caller's VMs to this connection. */
+  "events.subscribe": {
+    params: {
+      console?: boolean;
+    };
+    result: Record<string, never>;
+  };
+}
+
+export type MethodName = keyof Methods;
+export type Params<M extends MethodName> = Methods[M]["params"];
+export type Result<M extends MethodName> = Methods[M]["result"];
+
+export const METHOD_NAMES: readonly MethodName[] = [
+  "hello",
+  "host.info",
+  "host.doctor",
+  "vm.create",
+  "vm.start",
+  "vm.stop",
+  "vm.delete",
+  "vm.list",
+  "vm.get",
+  "vm.memoryMap",
+  "console.attach",
+  "console.detach",
+  "console.write",
+  "console.resize",
+  "console.log",
+  "events.subscribe",
+];
+
+/** Every event's parameters. */
+export interface Events {
+  "vm.state": {
+    vm: Vm;
+  };
+  "console.data": {
+    name: string;
+    data: string;
+    dropped?: number;
+  };
+  "console.line": {
+    name: string;
+    line: string;
+  };
+  "console.closed": {
+    name: string;
+  };
+}
+
+export type EventName = keyof Events;
+export type EventParams<E extends EventName> = Events[E];
+
+export const EVENT_NAMES: readonly EventName[] = [
+  "vm.state",
+  "console.data",
+  "console.line",
+  "console.closed",
+];
+
+/** `code` of a JSON-RPC error is `number`, `data.name` the key. */
+export const ERRORS = {
+  INVAL: { number: 1, text: "the request is malformed", hint: "check the arguments" },
+  NOMEM: { number: 2, text: "out of memory", hint: "stop a VM or ask for less memory" },
+  NOENT: { number: 3, text: "no such VM", hint: "colinux ls shows the VMs there are" },
+  EXISTS: { number: 4, text: "a VM of that name exists already", hint: "choose another name or remove it first" },
+  BUSY: { number: 5, text: "it is in use", hint: "try again when it is free" },
+  STATE: { number: 6, text: "not possible in the VM's present state", hint: "colinux status shows the state" },
+  PERM: { number: 7, text: "not permitted", hint: "the VM belongs to another user" },
+  FAULT: { number: 8, text: "an address is not accessible", hint: "report this as a bug" },
+  ABI: { number: 9, text: "the ABI versions differ", hint: "install module, helper and CLI of one build" },
+  NODEV: { number: 10, text: "/dev/colinux is absent", hint: "make install loads the module; up falls back to a virtual host" },
+  CPU: { number: 11, text: "this CPU or its configuration cannot run guests", hint: "colinux doctor says what stops it" },
+  KERNEL: { number: 12, text: "the kernel image cannot be used", hint: "use a stock x86-64 kernel with CONFIG_XEN_PV=y" },
+  INITRD: { number: 13, text: "the initrd cannot be used", hint: "check the file and the VM's memory" },
+  TOOBIG: { number: 14, text: "it is too large", hint: "check the limits in the message" },
+  TIMEOUT: { number: 15, text: "time ran out", hint: "raise --timeout or look at colinux logs" },
+  KILLED: { number: 16, text: "the VM was ended", hint: "colinux status gives the reason" },
+  INTR: { number: 17, text: "interrupted", hint: "try again" },
+  IO: { number: 18, text: "an input/output error", hint: "see the message for the file" },
+  NOSYS: { number: 19, text: "not implemented", hint: "use a newer build" },
+  MEMORY: { number: 20, text: "that amount of memory is not possible", hint: "check memory in the definition" },
+  LIMIT: { number: 21, text: "a limit was reached", hint: "wait or stop something first" },
+  GUEST: { number: 22, text: "the guest did not do as asked", hint: "colinux logs shows what it said" },
+  WORKER: { number: 23, text: "the VM's worker died", hint: "colinux up starts the VM again" },
+} as const;
+
+export type ErrorName = keyof typeof ERRORS;
+
+export const PARSE_ERROR = -32700;
+export const INVALID_REQUEST = -32600;
+export const METHOD_NOT_FOUND = -32601;
+export const INVALID_PARAMS = -32602;
+export const INTERNAL_ERROR = -32603;
