@@ -6,7 +6,6 @@
 #define XEN_EPERM	1
 #define XEN_ENOENT	2
 #define XEN_ESRCH	3
-#define XEN_EINTR	4
 #define XEN_EIO		5
 #define XEN_ENXIO	6
 #define XEN_E2BIG	7
