@@ -20,7 +20,6 @@ export const EXIT = {
   protocol: 76,
   noPerm: 77,
   config: 78,
-  timeout: 124,
 } as const;
 
 export interface ErrorDetails {
