@@ -4,12 +4,11 @@
 // kernel.ts and initrd builders.  Distrusts: package names (they come from a
 // definition file) and stale package lists (a 404 gets one `apt-get update`).
 
+import { CliError, EXIT } from "../ui/errors.ts";
+
 /** A failure that names the package at fault and what to do. */
-export class PackageError extends Error {
-  override name = "PackageError";
-  constructor(message: string, readonly hint: string) {
-    super(message);
-  }
+export function packageError(message: string, hint: string): CliError {
+  return new CliError(message, { name: "PACKAGE", hint, exit: EXIT.unavailable });
 }
 
 export interface Deb {
@@ -25,7 +24,10 @@ interface Output {
   stderr: string;
 }
 
-const NAME = /^[a-z0-9][a-z0-9.+-]+$/;
+/** Whether `name` may be handed to apt. */
+export function packageName(name: string): boolean {
+  return /^[a-z0-9][a-z0-9.+-]+$/.test(name);
+}
 
 async function run(cmd: string, args: string[], cwd?: string): Promise<Output> {
   let child: Deno.Command;
@@ -43,7 +45,7 @@ async function run(cmd: string, args: string[], cwd?: string): Promise<Output> {
     return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
-      throw new PackageError(
+      throw packageError(
         `${cmd}: not found on this machine`,
         "kernels are taken from Debian packages: use a Debian system, or name a kernel file",
       );
@@ -59,7 +61,8 @@ async function show(name: string): Promise<Map<string, string> | undefined> {
   const fields = new Map<string, string>();
   for (const line of out.stdout.split("\n")) {
     const match = /^([A-Za-z0-9-]+): (.*)$/.exec(line);
-    if (match && !fields.has(match[1])) fields.set(match[1], match[2]);
+    const [, key, value] = match ?? [];
+    if (key && value && !fields.has(key)) fields.set(key, value);
     if (line === "" && fields.size > 0) break;
   }
   return fields.get("Package") === name ? fields : undefined;
@@ -72,10 +75,12 @@ async function update(why: string): Promise<void> {
   if (updated) return;
   updated = true;
   const root = Deno.uid() === 0;
-  const [cmd, args] = root ? ["apt-get", ["-q", "update"]] : ["sudo", ["-n", "apt-get", "-q", "update"]];
+  const [cmd, args] = root
+    ? ["apt-get", ["-q", "update"]]
+    : ["sudo", ["-n", "apt-get", "-q", "update"]];
   const out = await run(cmd, args as string[]);
   if (out.code !== 0) {
-    throw new PackageError(
+    throw packageError(
       `${why}, and the package lists could not be refreshed: ${lastLine(out.stderr)}`,
       "run `apt-get update` as root, then try again",
     );
@@ -84,12 +89,12 @@ async function update(why: string): Promise<void> {
 
 function lastLine(text: string): string {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
-  return lines.length > 0 ? lines[lines.length - 1].trim() : "no message";
+  return lines.at(-1)?.trim() ?? "no message";
 }
 
 async function candidate(name: string): Promise<Map<string, string>> {
-  if (!NAME.test(name)) {
-    throw new PackageError(
+  if (!packageName(name)) {
+    throw packageError(
       `"${name}" is not a Debian package name`,
       "use a name such as linux-image-cloud-amd64",
     );
@@ -100,7 +105,7 @@ async function candidate(name: string): Promise<Map<string, string>> {
     fields = await show(name);
   }
   if (!fields) {
-    throw new PackageError(
+    throw packageError(
       `package ${name}: apt knows no such package`,
       `search with \`apt-cache search ${name.split("-").slice(0, 2).join("-")}\``,
     );
@@ -111,8 +116,8 @@ async function candidate(name: string): Promise<Map<string, string>> {
 /** Names of the packages that `name` depends on (first alternatives, no versions). */
 export async function depends(name: string): Promise<string[]> {
   const fields = await candidate(name);
-  return (fields.get("Depends") ?? "").split(",").map((item) => item.split("|")[0].trim())
-    .map((item) => item.replace(/[ (:].*$/, "")).filter((item) => item !== "");
+  return (fields.get("Depends") ?? "").split(",")
+    .map((item) => item.trim().replace(/[ |(:].*$/, "")).filter((item) => item !== "");
 }
 
 /**
@@ -141,7 +146,7 @@ export async function download(name: string, cache: string): Promise<Deb> {
         return { name, version, path };
       }
       if (attempt > 0) {
-        throw new PackageError(
+        throw packageError(
           `package ${name} ${version}: download failed: ${lastLine(out.stderr)}`,
           "check the network and /etc/apt, then try again",
         );
@@ -159,7 +164,7 @@ export async function extract(deb: Deb, target: string): Promise<void> {
   await Deno.mkdir(target, { recursive: true });
   const out = await run("dpkg-deb", ["-x", deb.path, target]);
   if (out.code !== 0) {
-    throw new PackageError(
+    throw packageError(
       `${deb.path}: cannot be unpacked: ${lastLine(out.stderr)}`,
       "delete the file and try again; it may be damaged, or the disk full",
     );

@@ -4,7 +4,7 @@
 // installed (6.12's headers package would pull an image into /boot).  Called
 // by the Makefile (kernel_main.ts), the virtual host and `up`.
 
-import { type Deb, depends, download, exists, extract, PackageError } from "./deb.ts";
+import { type Deb, depends, download, exists, extract, packageError, packageName } from "./deb.ts";
 
 export interface Kernel {
   /** The release, as uname -r prints it. */
@@ -20,17 +20,31 @@ export interface Kernel {
 
 const IMAGE = /^linux-image-(\d+\.\d+.*)$/;
 
+/** Where apt keeps its lists: what a name means changes only when they do. */
+const LISTS = "/var/lib/apt/lists";
+
+/** The release that `name` meant when apt's lists were as they are now. */
+async function known(name: string, cache: string): Promise<string | undefined> {
+  try {
+    const note = `${cache}/kernels/by-package/${name}`;
+    const [noted, lists] = await Promise.all([Deno.stat(note), Deno.stat(LISTS)]);
+    if ((noted.mtime ?? 0) <= (lists.mtime ?? 0)) return undefined;
+    return (await Deno.readTextFile(note)).trim();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
 /** Follows meta packages (linux-image-cloud-amd64) to the package of one release. */
 async function resolve(name: string): Promise<string> {
   for (let hops = 0; hops < 4; hops++) {
-    const next: string | undefined = (await depends(name)).find((item) =>
-      IMAGE.test(item)
-    );
+    const next: string | undefined = (await depends(name)).find((item) => IMAGE.test(item));
     if (next === undefined) break;
     name = next;
   }
   if (!IMAGE.test(name)) {
-    throw new PackageError(
+    throw packageError(
       `package ${name} is not a kernel`,
       "use a kernel package such as linux-image-cloud-amd64",
     );
@@ -42,9 +56,9 @@ async function resolve(name: string): Promise<string> {
 async function releaseIn(root: string, name: string): Promise<string> {
   for await (const entry of Deno.readDir(`${root}/boot`)) {
     const match = /^vmlinuz-(.+)$/.exec(entry.name);
-    if (match) return match[1];
+    if (match?.[1] !== undefined) return match[1];
   }
-  throw new PackageError(
+  throw packageError(
     `package ${name} holds no /boot/vmlinuz-*`,
     "use a kernel package such as linux-image-cloud-amd64",
   );
@@ -53,14 +67,9 @@ async function releaseIn(root: string, name: string): Promise<string> {
 async function moduleTree(root: string, release: string): Promise<string> {
   for (const prefix of ["lib", "usr/lib"]) {
     const path = `${root}/${prefix}/modules/${release}`;
-    if (await exists(path)) return `${prefix}/modules/${release}`;
+    if (await exists(path)) return path;
   }
-  throw new PackageError(`kernel ${release}: its package holds no modules`, "report this as a bug");
-}
-
-async function relink(target: string, path: string): Promise<void> {
-  if (await exists(path)) await Deno.remove(path);
-  await Deno.symlink(target, path);
+  throw packageError(`kernel ${release}: its package holds no modules`, "report this as a bug");
 }
 
 /**
@@ -118,7 +127,8 @@ export async function debianKernel(
   cache: string,
   options: { headers?: boolean } = {},
 ): Promise<Kernel> {
-  const image = await resolve(name);
+  const noted = packageName(name) && await known(name, cache);
+  const image = noted ? `linux-image-${noted}` : await resolve(name);
   const release = image.replace(/^linux-image-/, "").replace(/-unsigned$/, "");
   const dir = `${cache}/kernels/${release}`;
   await whole(dir, async (fresh) => {
@@ -126,15 +136,17 @@ export async function debianKernel(
     await extract(deb, `${fresh}/root`);
     const found = await releaseIn(`${fresh}/root`, image);
     if (found !== release) {
-      throw new PackageError(
+      throw packageError(
         `package ${image} holds kernel ${found}, not ${release}`,
         "report this as a bug",
       );
     }
+    const root = `${fresh}/root`;
     for (const file of ["vmlinuz", "System.map", "config"]) {
-      await Deno.symlink(`root/boot/${file}-${release}`, `${fresh}/${file}`);
+      await Deno.rename(`${root}/boot/${file}-${release}`, `${fresh}/${file}`);
     }
-    await Deno.symlink(`root/${await moduleTree(`${fresh}/root`, release)}`, `${fresh}/modules`);
+    await Deno.rename(await moduleTree(root, release), `${fresh}/modules`);
+    await Deno.remove(root, { recursive: true });
     await Deno.writeTextFile(`${fresh}/package`, `${deb.name} ${deb.version}\n`);
   });
   const kernel: Kernel = {
@@ -148,6 +160,6 @@ export async function debianKernel(
     kernel.kdir = `${dir}/headers/usr/src/linux-headers-${release}`;
   }
   await Deno.mkdir(`${cache}/kernels/by-package`, { recursive: true });
-  await relink(`../${release}`, `${cache}/kernels/by-package/${name}`);
+  await Deno.writeTextFile(`${cache}/kernels/by-package/${name}`, `${release}\n`);
   return kernel;
 }
