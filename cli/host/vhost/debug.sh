@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The root shell behind the port colinux.debug, only in a virtual host started
+# for tests.  One command a line; its output ends with the line "<rc N>".
+while IFS= read -r line; do
+	(eval "$line") </dev/null 2>&1
+	echo "<rc $?>"
+done
