@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * peer.c: the listening socket and the clients behind it.  Anybody may
+ * connect; who somebody is, the kernel says.  Called from the loop.
+ */
+#ifdef __linux__
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "hd.h"
+#include "log.h"
+
+/* Fills in uid, gid, groups and pid of whoever connected fd. */
+static int hd_peer_identity(int fd, struct hd_client *c)
+{
+#ifdef __linux__
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
+		return -1;
+	c->uid = cred.uid;
+	c->gid = cred.gid;
+	c->pid = cred.pid;
+	len = sizeof(c->groups);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, c->groups, &len)) {
+		/* In more groups than we carry: then with none of them. */
+		log_line(LOG_WARNING, "uid %u is in too many groups: using only its primary one", c->uid);
+		len = 0;
+	}
+	c->ngroups = (int)(len / sizeof(gid_t));
+	return 0;
+#else
+	(void)fd; (void)c;
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+void hd_peer_put(struct hd_client *c)
+{
+	struct hd *hd = c->hd;
+
+	if (c->msg || c->inflight)
+		return;
+	for (struct hd_client **p = &hd->clients; *p; p = &(*p)->next)
+		if (*p == c) {
+			*p = c->next;
+			break;
+		}
+	hd->nclients--;
+	free(c);
+}
+
+static void hd_peer_closed(void *arg, const char *why)
+{
+	struct hd_client *c = arg;
+
+	log_line(LOG_DEBUG, "uid %u pid %d: %s", c->uid, (int)c->pid, why);
+	hd_console_forget(c);
+	msg_free(c->msg);
+	c->msg = NULL;
+	hd_peer_put(c);
+}
+
+/* Whoever does not read answers, or has many calls open, is not read from. */
+void hd_peer_flow(struct hd_client *c)
+{
+	if (c->msg)
+		msg_pause(c->msg, c->inflight >= HD_INFLIGHT_MAX || msg_queued(c->msg) > HD_OUT_BUSY);
+}
+
+static void hd_peer_drained(void *arg)
+{
+	struct hd_client *c = arg;
+
+	hd_console_pump_client(c);
+	hd_peer_flow(c);
+}
+
+static void hd_peer_line(void *arg, char *line, size_t len)
+{
+	struct hd_client *c = arg;
+
+	c->inflight++;			/* the client outlives its own line */
+	hd_rpc_line(c, line, len);
+	c->inflight--;
+	hd_peer_flow(c);
+	hd_peer_put(c);
+}
+
+void hd_peer_send(struct hd_client *c, const json_t *value)
+{
+	if (c->msg && msg_send_json(c->msg, value) == 0)
+		hd_peer_flow(c);
+}
+
+void hd_peer_event(struct hd_client *c, const char *name, json_t *params)
+{
+	json_t *event = json_pack("{s:s, s:s, s:o}", "jsonrpc", "2.0", "method", name, "params", params);
+
+	if (event)
+		hd_peer_send(c, event);
+	json_decref(event);
+}
+
+bool hd_peer_owns(const struct hd_client *c, const struct hd_vm *vm)
+{
+	return c->uid == 0 || c->uid == vm->uid;
+}
+
+static void hd_peer_refuse(int fd, const char *text)
+{
+	json_t *e = json_pack("{s:s, s:n, s:{s:i, s:s, s:{s:s, s:s}}}", "jsonrpc", "2.0", "id",
+			      "error", "code", CO_ELIMIT, "message", text, "data",
+			      "name", err_name(CO_ELIMIT), "hint", err_hint(CO_ELIMIT));
+	char *line = e ? json_dumps(e, JSON_COMPACT) : NULL;
+
+	/* A fresh socket has room for it; if not, closing says enough. */
+	if (line)
+		(void)!msg_send_fds(fd, line, strlen(line), NULL, 0);
+	free(line);
+	json_decref(e);
+	close(fd);
+}
+
+static void hd_peer_accept(void *arg, short revents)
+{
+	static const struct msg_ops ops = { hd_peer_line, hd_peer_drained, hd_peer_closed };
+	struct hd *hd = arg;
+	struct hd_client *c;
+	unsigned int same = 0;
+	int fd;
+
+	(void)revents;
+	fd = accept(hd->listen_fd, NULL, NULL);
+	if (fd < 0)
+		return;
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	c = calloc(1, sizeof(*c));
+	if (!c || hd_peer_identity(fd, c)) {
+		log_line(LOG_ERROR, "a client was refused: %s", strerror(errno));
+		close(fd);
+		free(c);
+		return;
+	}
+	c->hd = hd;
+	for (struct hd_client *o = hd->clients; o; o = o->next)
+		same += o->uid == c->uid;
+	if (hd->nclients >= HD_CLIENTS_MAX || (c->uid && same >= HD_CLIENTS_PER_UID)) {
+		hd_peer_refuse(fd, "too many connections to colinuxd are open");
+		free(c);
+		return;
+	}
+	c->msg = msg_new(hd->loop, fd, HD_OUT_LIMIT, &ops, c);
+	if (!c->msg) {
+		close(fd);
+		free(c);
+		return;
+	}
+	c->next = hd->clients;
+	hd->clients = c;
+	hd->nclients++;
+}
+
+/* A socket file that nobody listens on is left over from a killed colinuxd. */
+static int hd_peer_stale(const struct sockaddr_un *at, struct err *e)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), err;
+
+	if (fd < 0)
+		return err_set(e, CO_EIO, "socket: %s", strerror(errno));
+	err = connect(fd, (const struct sockaddr *)at, sizeof(*at));
+	close(fd);
+	if (!err)
+		return err_set(e, CO_EBUSY, "%s: a colinuxd runs there already", at->sun_path);
+	if (errno == ECONNREFUSED && unlink(at->sun_path))
+		return err_set(e, CO_EIO, "%s: %s", at->sun_path, strerror(errno));
+	return 0;
+}
+
+int hd_peer_listen(struct hd *hd, struct err *e)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	mode_t mask;
+	int err;
+
+	if (strlen(hd->socket) >= sizeof(at.sun_path))
+		return err_set(e, CO_EINVAL, "%s: longer than the %zu bytes that a socket's path may have",
+			       hd->socket, sizeof(at.sun_path) - 1);
+	strcpy(at.sun_path, hd->socket);
+	err = hd_peer_stale(&at, e);
+	if (err)
+		return err;
+	hd->listen_fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (hd->listen_fd < 0)
+		return err_set(e, CO_EIO, "socket: %s", strerror(errno));
+	fcntl(hd->listen_fd, F_SETFD, FD_CLOEXEC);
+	mask = umask(0177);
+	err = bind(hd->listen_fd, (struct sockaddr *)&at, sizeof(at));
+	umask(mask);
+	if (err || chmod(hd->socket, hd->socket_mode) || listen(hd->listen_fd, 64) ||
+	    loop_nonblock(hd->listen_fd))
+		return err_set(e, CO_EIO, "%s: %s", hd->socket, strerror(errno));
+	hd->listen = loop_add(hd->loop, hd->listen_fd, POLLIN, hd_peer_accept, hd);
+	return hd->listen ? 0 : err_set(e, CO_ENOMEM, "out of memory");
+}
+
+void hd_peer_close(struct hd *hd)
+{
+	while (hd->clients) {
+		struct hd_client *c = hd->clients;
+
+		c->inflight = 0;
+		hd_peer_closed(c, "colinuxd ends");
+	}
+	loop_del(hd->listen);
+	hd->listen = NULL;
+	if (hd->listen_fd >= 0) {
+		close(hd->listen_fd);
+		unlink(hd->socket);
+	}
+	hd->listen_fd = -1;
+}
