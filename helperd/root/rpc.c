@@ -134,7 +134,7 @@ static void hd_rpc_subscribe(struct hd_req *r)
 }
 
 static const struct {
-	const char *name = NULL;
+	const char *name;
 	void (*fn)(struct hd_req *r);
 } hd_rpc_handlers[] = {
 	{ "hello", hd_rpc_hello },
@@ -203,7 +203,7 @@ static struct hd_req *hd_rpc_request(struct hd_client *c, const json_t *root, co
 				     struct err *e)
 {
 	const struct proto_method *method;
-	const char *name;
+	const char *name = NULL;
 	struct hd_req *r;
 	json_t *params;
 	int bad;
