@@ -26,11 +26,11 @@ export interface ErrorDetails {
   /** Machine-readable name, for example "NOENT"; the contract of --json. */
   name: string;
   /** What to do about it. */
-  hint?: string;
+  hint?: string | undefined;
   /** Exit code; default 1. */
   exit?: number;
   /** More lines for a person: a source excerpt, the last console lines. */
-  detail?: string;
+  detail?: string | undefined;
   /** Extra members of the --json error object. */
   data?: Record<string, unknown>;
 }

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** colinux rm: forgets VMs. */
+import { verb } from "#args";
+import { run } from "../ui/context.ts";
+
+export function rmCommand() {
+  return verb("rm", "Forget a VM that does not run", {
+    description: `
+Frees what the helper keeps of the VM and removes its record and its saved
+console log. The definition, kernels and images stay. A VM that runs is refused
+unless --force ends it first.`,
+    examples: [
+      ["colinux rm minimal", "after colinux stop minimal"],
+      ["colinux rm --force minimal", "even if it runs"],
+    ],
+    exit: [[75, "the VM runs"]],
+    see: ["stop", "ls"],
+  })
+    .argument("[name]", "the VM; may be left out when there is only one")
+    .option("-f, --force", "end the VM first if it runs")
+    .action((name, options) =>
+      run(options, async (context) => {
+        const { withClient } = await import("../rpc/session.ts");
+        const { allVms, pickVm } = await import("../vm/list.ts");
+        const { isLive, removeRecord } = await import("../vm/records.ts");
+        const { protoError } = await import("../rpc/errors.ts");
+        await withClient(context, async (client, host) => {
+          const { vms, live } = await allVms(context, client);
+          const vm = pickVm(vms, name);
+          if (isLive(vm) && options.force !== true) {
+            throw protoError(
+              "STATE",
+              `${vm.name} runs`,
+              `colinux stop ${vm.name} first, or rm --force`,
+            );
+          }
+          if (client !== undefined && live.has(vm.name)) {
+            await client.call("vm.delete", { name: vm.name, force: options.force === true }, {
+              signal: context.signal,
+            });
+          }
+          await removeRecord(context.paths, vm.name);
+          if (client !== undefined) {
+            const { settle } = await import("../vm/settle.ts");
+            await settle(context, host, client);
+          }
+          context.out.result({ removed: vm.name }, `${vm.name} is gone.\n`, true);
+        });
+      })
+    );
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Native where /dev/colinux and its helper are there already, else the virtual
+ * host, with one line that says why. Nothing is ever loaded into the kernel.
+ */
+import type { Context } from "../ui/context.ts";
+import { NATIVE_DEVICE, NATIVE_SOCKET } from "../ui/paths.ts";
+import type { Host } from "./host.ts";
+
+const SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+
+export async function chooseHost(context: Context): Promise<Host> {
+  if (context.host === "local") return await local(context, "--host local");
+  if (context.host === "virtual") return await virtual(context, "--host virtual");
+  const reason = await whyNotNative();
+  if (reason === undefined) return await local(context, "");
+  return await virtual(context, `${reason}: using the virtual host`);
+}
+
+async function local(context: Context, why: string): Promise<Host> {
+  return (await import("./local.ts")).localHost(context, why);
+}
+
+async function virtual(context: Context, why: string): Promise<Host> {
+  return (await import("./virtual.ts")).virtualHost(context, why);
+}
+
+/** Undefined when this machine can run VMs natively right now. */
+export async function whyNotNative(
+  device = NATIVE_DEVICE,
+  socket = NATIVE_SOCKET,
+): Promise<string | undefined> {
+  if (!await exists(device)) return `no ${device} here (${await whyNoDevice()})`;
+  if (!await exists(socket)) return `${device} is here but colinuxd does not run`;
+  return undefined;
+}
+
+async function whyNoDevice(): Promise<string> {
+  if (Deno.build.os !== "linux") return "the kext is not loaded";
+  if (await exists("/sys/module/colinux")) return "the module is loaded but made no device";
+  const release = Deno.osRelease();
+  const built = await releasesWithModule();
+  if (built.length > 0 && !built.includes(release)) {
+    return `the module is built for ${built.join(", ")}, this kernel is ${release}`;
+  }
+  if (await secureBoot()) return "Secure Boot is on: the kernel loads signed modules only";
+  return built.length > 0 ? "the module is not loaded" : "the module is not installed";
+}
+
+async function releasesWithModule(): Promise<string[]> {
+  const releases: string[] = [];
+  try {
+    for await (const entry of Deno.readDir("/lib/modules")) {
+      for (const name of ["updates/dkms/colinux.ko", "extra/colinux.ko", "updates/colinux.ko"]) {
+        const path = `/lib/modules/${entry.name}/${name}`;
+        if (await exists(path) || await exists(`${path}.xz`)) releases.push(entry.name);
+      }
+    }
+  } catch {
+    // No modules at all.
+  }
+  return [...new Set(releases)].sort();
+}
+
+async function secureBoot(): Promise<boolean> {
+  try {
+    return (await Deno.readFile(SECURE_BOOT)).at(-1) === 1;
+  } catch {
+    return false;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * This machine's own /dev/colinux through colinuxd. Nothing here starts or
+ * loads anything: that is the administrator's (systemd, make install).
+ */
+import { CliError, EXIT } from "../ui/errors.ts";
+import { NATIVE_SOCKET } from "../ui/paths.ts";
+import type { Host, HostFactory, HostFile, HostStatus, Transport } from "./host.ts";
+
+export const localHost: HostFactory = (_context, why) => new LocalHost(why, NATIVE_SOCKET);
+
+export class LocalHost implements Host {
+  readonly kind = "local";
+  readonly why: string;
+  readonly #socket: string;
+
+  constructor(why: string, socket: string) {
+    this.why = why;
+    this.#socket = socket;
+  }
+
+  async connect(): Promise<Transport> {
+    try {
+      return await Deno.connect({ transport: "unix", path: this.#socket });
+    } catch (error) {
+      throw connectError(this.#socket, error);
+    }
+  }
+
+  async publishFile(path: string): Promise<HostFile> {
+    return { path: await Deno.realPath(path) };
+  }
+
+  async status(): Promise<HostStatus> {
+    let running = true;
+    try {
+      (await this.connect()).close();
+    } catch {
+      running = false;
+    }
+    return { kind: "local", running, why: this.why };
+  }
+
+  async start(): Promise<HostStatus> {
+    const status = await this.status();
+    if (!status.running) await this.connect();
+    return status;
+  }
+
+  stop(): Promise<void> {
+    throw new CliError("colinuxd of this machine is not ours to stop", {
+      name: "PERM",
+      hint: "as root: systemctl stop colinuxd",
+      exit: EXIT.noPerm,
+    });
+  }
+}
+
+/** Why a socket of colinuxd could not be connected to, in words. */
+export function connectError(socket: string, error: unknown): CliError {
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return new CliError(`${socket}: not permitted`, {
+      name: "PERM",
+      hint: "the administrator decides who may use coLinux: see the socket's group",
+      exit: EXIT.noPerm,
+    });
+  }
+  const absent = error instanceof Deno.errors.NotFound;
+  return new CliError(`colinuxd does not run (${socket}${absent ? " is absent" : ""})`, {
+    name: "HOSTDOWN",
+    hint: "as root: systemctl start colinuxd",
+    exit: EXIT.unavailable,
+  });
+}

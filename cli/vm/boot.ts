@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * `up` and `start`: from a definition to a VM that runs, or is ready when the
+ * definition says what ready means. Idempotent. Whatever fails before the
+ * guest ran leaves no VM and no virtual host of ours behind.
+ */
+import type { Definition } from "../config/load.ts";
+import { chooseHost } from "../host/choose.ts";
+import type { Host } from "../host/host.ts";
+import type { RpcClient } from "../rpc/client.ts";
+import { protoError } from "../rpc/errors.ts";
+import type { Params, Vm } from "../rpc/proto.ts";
+import { openClient } from "../rpc/session.ts";
+import type { Context } from "../ui/context.ts";
+import { makeDirs } from "../ui/dirs.ts";
+import { CliError, EXIT } from "../ui/errors.ts";
+import { lockVm, shareHost } from "./lock.ts";
+import { isLive, readRecord, type VmRecord, writeRecord } from "./records.ts";
+import { settle } from "./settle.ts";
+import { VmWatch } from "./watch.ts";
+
+export interface Booted {
+  vm: Vm;
+  host: "local" | "virtual";
+  /** It ran already. */
+  already: boolean;
+}
+
+export async function bootVm(
+  context: Context,
+  definition: Definition,
+  shown: string,
+): Promise<Booted> {
+  const { paths } = context;
+  await makeDirs(paths);
+  const record = await readRecord(paths, definition.name);
+  checkSameFile(definition, record);
+  const host = await chooseHost(context);
+  if (host.why !== "" && context.host === undefined) context.progress(host.why);
+  const watch = new VmWatch(context, definition.name);
+  let client: RpcClient | undefined;
+  const locks = new DisposableStack();
+  locks.use(await shareHost(paths));
+  locks.use(await lockVm(paths, definition.name));
+  try {
+    await host.start({ memory: definition.memory });
+    client = await openClient(context, host);
+    await watch.start(client);
+    const { vms } = await client.call("vm.list", {});
+    const existing = vms.find((vm) => vm.name === definition.name);
+    const already = existing !== undefined && isLive(existing);
+    let current: Vm;
+    if (already) {
+      if (record !== undefined && changed(definition, record.definition)) {
+        context.progress(
+          `${shown} has changed since ${definition.name} started: ` +
+            `colinux stop ${definition.name} and up again apply it`,
+        );
+      }
+      current = existing;
+    } else {
+      current = await create(context, host, client, definition, existing);
+    }
+    await writeRecord(paths, {
+      definition: already && record !== undefined ? record.definition : definition,
+      vm: current,
+    });
+    locks.dispose();
+    const wanted = definition.ready !== undefined ? "ready" : "running";
+    const vm = await watch.until(client, current, wanted);
+    await writeRecord(paths, {
+      definition: already && record !== undefined ? record.definition : definition,
+      vm,
+    });
+    return { vm, host: host.kind, already };
+  } catch (error) {
+    locks.dispose();
+    watch.stop();
+    // ^C and --timeout leave a running guest alone; an idle host is not left.
+    await settleQuietly(context, host, client);
+    throw error;
+  } finally {
+    watch.stop();
+    client?.close();
+  }
+}
+
+async function settleQuietly(
+  context: Context,
+  host: Host,
+  client: RpcClient | undefined,
+): Promise<void> {
+  try {
+    const own = client ?? await openClient(context, host);
+    await settle(context, host, own);
+    own.close();
+  } catch (error) {
+    context.debug(`after the failure: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+async function create(
+  context: Context,
+  host: Host,
+  client: RpcClient,
+  definition: Definition,
+  existing: Vm | undefined,
+): Promise<Vm> {
+  const { name } = definition;
+  const params = await createParams(context, host, definition);
+  context.signal.throwIfAborted();
+  // What is left of its last run makes room.
+  if (existing !== undefined) await client.call("vm.delete", { name });
+  context.progress(`${name}: creating`);
+  await client.call("vm.create", params, { signal: context.signal, timeoutMs: 300_000 });
+  try {
+    context.signal.throwIfAborted();
+    context.progress(`${name}: starting`);
+    const { vm } = await client.call("vm.start", { name }, {
+      signal: context.signal,
+      timeoutMs: 300_000,
+    });
+    return vm;
+  } catch (error) {
+    await client.call("vm.delete", { name, force: true }).catch((second: unknown) =>
+      context.debug(`vm.delete after a failed start: ${second}`)
+    );
+    throw error;
+  }
+}
+
+async function createParams(
+  context: Context,
+  host: Host,
+  definition: Definition,
+): Promise<Params<"vm.create">> {
+  const { imageProvider } = await import("../image/image.ts");
+  const images = imageProvider(context);
+  const kernel = await images.kernelFor(definition.kernel);
+  const params: Params<"vm.create"> = {
+    name: definition.name,
+    memory: definition.memory,
+    kernel: await host.publishFile(kernel),
+    cmdline: definition.cmdline,
+    vcpus: definition.vcpus,
+  };
+  if (definition.initrd !== undefined) {
+    const initrd = await images.initrdFor(definition.initrd, kernel);
+    const { size } = await Deno.stat(initrd);
+    if (size >= definition.memory) {
+      throw protoError(
+        "INITRD",
+        `the initrd ${initrd} (${size} bytes) is larger than the memory of ${definition.name}`,
+      );
+    }
+    params.initrd = await host.publishFile(initrd);
+  }
+  if (definition.ready !== undefined) params.readyConsole = definition.ready.console;
+  return params;
+}
+
+/** The same name from another file is a mistake, never a silent replacement. */
+function checkSameFile(definition: Definition, record: VmRecord | undefined): void {
+  if (record === undefined || record.definition.file === definition.file) return;
+  try {
+    Deno.lstatSync(record.definition.file);
+  } catch {
+    // The old file is gone: the definition has moved.
+    return;
+  }
+  throw new CliError(
+    `"${definition.name}" is defined twice: ${record.definition.file} and ${definition.file}`,
+    {
+      name: "AMBIGUOUS",
+      hint: `give one of them another name, or colinux rm ${definition.name} first`,
+      exit: EXIT.config,
+      data: { files: [record.definition.file, definition.file] },
+    },
+  );
+}
+
+function changed(a: Definition, b: Definition): boolean {
+  const key = (definition: Definition) => JSON.stringify(Object.entries(definition).sort());
+  return key(a) !== key(b);
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** Prints a console log, from the helper or from what was saved, and follows it. */
+import type { RpcClient } from "../rpc/client.ts";
+import { aborted, type Context } from "../ui/context.ts";
+import { plain } from "../ui/text.ts";
+import { base64Bytes, bytesBase64 } from "./base64.ts";
+import { readLog } from "./records.ts";
+
+export interface LogOptions {
+  follow: boolean;
+  lines: number | undefined;
+}
+
+export async function showLog(
+  context: Context,
+  client: RpcClient | undefined,
+  name: string,
+  options: LogOptions,
+): Promise<void> {
+  const { out } = context;
+  const show = printer(context);
+  if (client === undefined) {
+    const saved = await readLog(context.paths, name) ?? new Uint8Array();
+    if (out.json) out.result({ name, data: bytesBase64(saved), dropped: 0 }, "");
+    else show(tail(saved, options.lines));
+    return;
+  }
+  const closed = Promise.withResolvers<void>();
+  let waiting: Uint8Array[] | undefined = [];
+  if (options.follow) {
+    client.on("console.data", (event) => {
+      if (event.name !== name) return;
+      const bytes = base64Bytes(event.data);
+      if (waiting !== undefined) waiting.push(bytes);
+      else show(bytes);
+    });
+    client.on("console.closed", (event) => {
+      if (event.name === name) closed.resolve();
+    });
+    client.closed.then((reason) => reason === undefined ? closed.resolve() : closed.reject(reason));
+    closed.promise.catch(() => {});
+    // The replay is the log: nothing is lost or shown twice between log and stream.
+    await client.call("console.attach", { name, replay: 0xffffffff }, { signal: context.signal });
+    const ended = await hasEnded(client, name);
+    const first = tail(join(waiting), options.lines);
+    waiting = undefined;
+    show(first);
+    if (ended) return;
+    const abort = aborted(context.signal);
+    try {
+      await Promise.race([closed.promise, abort.promise]);
+    } finally {
+      abort.stop();
+    }
+    return;
+  }
+  const { data, dropped } = await client.call("console.log", { name }, { signal: context.signal });
+  if (out.json) out.result({ name, data, dropped }, "");
+  else show(tail(base64Bytes(data), options.lines));
+}
+
+async function hasEnded(client: RpcClient, name: string): Promise<boolean> {
+  const { vm } = await client.call("vm.get", { name });
+  return vm.state === "stopped" || vm.state === "failed";
+}
+
+/** Raw into a pipe; harmless on a terminal, even when a sequence is cut in two. */
+function printer(context: Context): (bytes: Uint8Array) => void {
+  if (!Deno.stdout.isTerminal()) return (bytes) => context.out.bytes(bytes);
+  const decoder = new TextDecoder();
+  return (bytes) => context.out.text(plain(decoder.decode(bytes, { stream: true })));
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** The last lines; an unfinished one at the end counts. */
+export function tail(bytes: Uint8Array, lines: number | undefined): Uint8Array {
+  if (lines === undefined) return bytes;
+  if (lines === 0) return new Uint8Array();
+  let at = bytes.at(-1) === 10 ? bytes.length - 1 : bytes.length;
+  for (let left = lines; left > 0; left--) {
+    at = at === 0 ? -1 : bytes.lastIndexOf(10, at - 1);
+    if (at < 0) return bytes;
+  }
+  return bytes.subarray(at + 1);
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * What the CLI remembers of VMs under <state>/vms/NAME: the definition it was
+ * made from, its last state and console log. The helper forgets when it ends,
+ * and a virtual host ends with its last VM; `start`, `ls`, `status` and `logs`
+ * still answer. The helper's word always wins over a record.
+ */
+import type { Definition } from "../config/load.ts";
+import type { RpcClient } from "../rpc/client.ts";
+import { isRecord } from "../rpc/errors.ts";
+import type { Vm } from "../rpc/proto.ts";
+import type { Paths } from "../ui/paths.ts";
+import { base64Bytes } from "./base64.ts";
+
+export interface VmRecord {
+  definition: Definition;
+  /** Last state that was seen, for when the helper knows it no more. */
+  vm?: Vm;
+}
+
+const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
+function folder(paths: Paths, name: string): string {
+  return `${paths.state}/vms/${name}`;
+}
+
+export async function readRecord(paths: Paths, name: string): Promise<VmRecord | undefined> {
+  if (!NAME.test(name)) return undefined;
+  try {
+    const value: unknown = JSON.parse(await Deno.readTextFile(`${folder(paths, name)}/vm.json`));
+    // Our own file, yet maybe of an older build: what has no definition is no record.
+    if (!isRecord(value) || !isRecord(value.definition)) return undefined;
+    if (value.definition.name !== name) return undefined;
+    return value as unknown as VmRecord;
+  } catch {
+    return undefined;
+  }
+}
+
+export async function writeRecord(paths: Paths, record: VmRecord): Promise<void> {
+  const dir = folder(paths, record.definition.name);
+  await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
+  await replace(`${dir}/vm.json`, new TextEncoder().encode(JSON.stringify(record, null, 2) + "\n"));
+}
+
+/** Never a half-written file under the final name. */
+async function replace(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.${Deno.pid}`;
+  await Deno.writeFile(temporary, bytes, { mode: 0o600 });
+  await Deno.rename(temporary, path);
+}
+
+export async function listRecords(paths: Paths): Promise<VmRecord[]> {
+  const records: VmRecord[] = [];
+  try {
+    for await (const entry of Deno.readDir(`${paths.state}/vms`)) {
+      const record = await readRecord(paths, entry.name);
+      if (record !== undefined) records.push(record);
+    }
+  } catch {
+    // No VM was ever made.
+  }
+  return records.sort((a, b) => a.definition.name.localeCompare(b.definition.name));
+}
+
+export async function removeRecord(paths: Paths, name: string): Promise<boolean> {
+  if (!NAME.test(name)) return false;
+  try {
+    await Deno.remove(folder(paths, name), { recursive: true });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function logFile(paths: Paths, name: string): string {
+  return `${folder(paths, name)}/console.log`;
+}
+
+export async function readLog(paths: Paths, name: string): Promise<Uint8Array | undefined> {
+  try {
+    return await Deno.readFile(logFile(paths, name));
+  } catch {
+    return undefined;
+  }
+}
+
+export function isLive(vm: Pick<Vm, "state">): boolean {
+  return vm.state === "running" || vm.state === "ready";
+}
+
+/**
+ * Saves state and log of every VM that has a record, before the helper that
+ * knows them ends. For `stop`, for the virtual host's own end.
+ */
+export async function keepRecords(client: RpcClient, paths: Paths): Promise<Vm[]> {
+  const { vms } = await client.call("vm.list", {});
+  for (const vm of vms) {
+    const record = await readRecord(paths, vm.name);
+    if (record === undefined) continue;
+    const { data } = await client.call("console.log", { name: vm.name });
+    await replace(logFile(paths, vm.name), base64Bytes(data));
+    await writeRecord(paths, { ...record, vm });
+  }
+  return vms;
+}
+
+/** What a record says of a VM that no helper knows: it cannot run any more. */
+export function recordedVm(record: VmRecord): Vm {
+  const known = record.vm;
+  const ended = known !== undefined && !isLive(known) && known.state !== "created";
+  const vm: Vm = {
+    name: record.definition.name,
+    state: ended ? known.state : "stopped",
+    uid: known?.uid ?? Deno.uid() ?? 0,
+    id: 0,
+    memory: record.definition.memory,
+  };
+  if (known?.reason !== undefined) vm.reason = known.reason;
+  else if (known !== undefined && !ended) vm.reason = "its host ended while it ran";
+  if (known?.exit !== undefined) vm.exit = known.exit;
+  if (known?.lastLine !== undefined) vm.lastLine = known.lastLine;
+  return vm;
+}
