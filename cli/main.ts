@@ -23,6 +23,7 @@ import { waitCommand } from "./commands/wait.ts";
 import { exitCode } from "./ui/context.ts";
 import { CliError, EXIT } from "./ui/errors.ts";
 import { Output } from "./ui/output.ts";
+import { paths } from "./ui/paths.ts";
 
 const EXIT_TABLE = `
 Exit codes (sysexits; status has those of LSB):
@@ -106,6 +107,10 @@ function rule(command: Ruled): void {
 
 async function main(args: readonly string[]): Promise<number> {
   try {
+    // The virtual host's daemon: host/virtual.ts starts it, nobody else.
+    if (args[0] === "vhost-daemon") {
+      return await (await import("./host/daemon.ts")).runDaemon(paths());
+    }
     const root = program();
     rule(root);
     if (args.length === 0) {

@@ -73,7 +73,7 @@ COLINUX_SELF=$self
 export COLINUX_LIB_DIR COLINUX_SOURCE_DIR COLINUX_SHIPPED_CONFIGS COLINUX_STATE_DIR \
 	COLINUX_RUN_DIR COLINUX_CACHE_DIR COLINUX_USER_CONFIGS COLINUX_SELF
 
-case $state$run$cache$prefix in
+case $state$run$cache$prefix${COLINUX_SOCKET:-} in
 *,*) fail "a comma in the path $prefix or $state: Deno's permissions cannot name it" 78 ;;
 esac
 
@@ -83,18 +83,22 @@ DENO_NO_UPDATE_CHECK=1
 export DENO_DIR DENO_NO_UPDATE_CHECK
 unset DENO_CERT DENO_TRACE_PERMISSIONS DENO_AUDIT_PERMISSIONS
 
-sockets=unix:/run/colinux/socket
-sockets=$sockets,unix:$run/vhost.sock
-sockets=$sockets,unix:$run/qmp.sock
-sockets=$sockets,unix:$run/relay.sock
-sockets=$sockets,unix:$run/daemon.sock
+native=${COLINUX_SOCKET:-/run/colinux/socket}
+sockets=unix:$native
+# The virtual host's: host/vhost/layout.ts names the same ones.
+for name in daemon qmp ctl; do sockets=$sockets,unix:$run/$name.sock; done
+port=0
+while [ $port -lt 28 ]; do
+	sockets=$sockets,unix:$run/port$port.sock
+	port=$((port + 1))
+done
 
-writable=$state,$run,$cache,/run/colinux/socket
+writable=$state,$run,$cache,$native
 if [ -n "$COLINUX_SOURCE_DIR" ]; then
 	writable=$writable,$prefix/vhost
 fi
 
-programs=$self,qemu-system-x86_64,make,setsid,kill
+programs=$self,setpriv,apt-get,apt-cache,dpkg-deb,sudo
 
 exec "$code/deno" run --quiet --no-prompt --no-config --no-remote --no-npm --cached-only \
 	--allow-read --allow-env --allow-sys=uid,gid,hostname,osRelease,systemMemoryInfo,cpus \

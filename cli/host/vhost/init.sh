@@ -24,11 +24,17 @@ while read -r module; do insmod "/modules/$module.ko"; done < /modules/order
 # The owner's account: guests' workers run as it, and what belongs to them.
 owner=1000
 
+ports=
 for port in /sys/class/virtio-ports/*; do
 	name=$(cat "$port/name")
 	device=/dev/${port##*/}
 	ln -s "$device" "/dev/virtio-ports/$name"
-	case $name in colinux.[0-9]*) chown $owner:$owner "$device" ;; esac
+	case $name in
+	colinux.[0-9]*)
+		chown $owner:$owner "$device"
+		ports="$ports $device"
+		;;
+	esac
 done
 
 # Everything that is started from here may speak to the daemon by descriptor 3.
@@ -81,7 +87,8 @@ until [ -S /run/colinux/socket ]; do
 done
 
 while :; do
-	colinux-relay 3>&-
+	# shellcheck disable=SC2086
+	start-stop-daemon -S -c $owner:$owner -x /usr/bin/colinux-relay -- $ports 3>&-
 	code=$?
 	[ -e /run/stopping ] && break
 	say "progress colinux-relay ended with code $code"
@@ -99,7 +106,7 @@ done
 : > /run/stopping
 killall colinuxd
 tries=0
-while pidof colinuxd >/dev/null && [ $tries -lt 250 ]; do
+while pidof colinuxd >/dev/null && [ $tries -lt 1500 ]; do
 	tries=$((tries + 1))
 	usleep 20000
 done

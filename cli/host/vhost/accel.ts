@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Which accelerators to try, and what came of it. /dev/kvm may open and still
+ * not run a stock kernel, so only a boot that gives a sign of life counts; the
+ * verdict is kept until the machine is started again.
+ */
+import type { VhostOptions } from "./options.ts";
+
+export interface Accelerator {
+  name: string;
+  cpu: string;
+  /** Milliseconds until the first sign of life; undefined: as long as it takes. */
+  patience: number | undefined;
+  /** The module's protect= when nobody asks for another: emulators flush their TLB at each toggle. */
+  protect: "wp" | "none";
+}
+
+/** Plain qemu64 is two to three times faster under TCG than richer models. */
+const TCG: Accelerator = { name: "tcg", cpu: "qemu64", patience: undefined, protect: "none" };
+const KVM: Accelerator = { name: "kvm", cpu: "host", patience: 8000, protect: "wp" };
+
+interface Verdicts {
+  boot: string;
+  /** Why an accelerator does not work here, by name. */
+  bad: Record<string, string>;
+}
+
+async function bootId(): Promise<string> {
+  try {
+    return (await Deno.readTextFile("/proc/sys/kernel/random/boot_id")).trim();
+  } catch {
+    return "unknown";
+  }
+}
+
+async function load(path: string): Promise<Verdicts> {
+  const boot = await bootId();
+  try {
+    const saved = JSON.parse(await Deno.readTextFile(path)) as Verdicts;
+    if (saved.boot === boot && typeof saved.bad === "object") return saved;
+  } catch {
+    // Absent or damaged: nothing is known yet.
+  }
+  return { boot, bad: {} };
+}
+
+/** Notes that an accelerator does not work until the next boot of this machine. */
+export async function condemn(path: string, name: string, why: string): Promise<void> {
+  const verdicts = await load(path);
+  verdicts.bad[name] = why;
+  await Deno.writeTextFile(`${path}.new`, JSON.stringify(verdicts) + "\n");
+  await Deno.rename(`${path}.new`, path);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Accelerators in the order of trying, and why faster ones are left out. */
+export async function candidates(
+  path: string,
+  options: VhostOptions,
+): Promise<{ list: Accelerator[]; why: string | undefined }> {
+  if (options.accel !== undefined) {
+    const known = [KVM, TCG].find((one) => one.name === options.accel?.split(",")[0]);
+    const base = known ?? { ...TCG, protect: "wp" as const };
+    return { list: [{ ...base, name: options.accel, patience: undefined }], why: undefined };
+  }
+  const { bad } = await load(path);
+  if (!await exists("/dev/kvm")) return { list: [TCG], why: "no /dev/kvm" };
+  if (bad.kvm !== undefined) return { list: [TCG], why: `kvm: ${bad.kvm}` };
+  return { list: [KVM, TCG], why: undefined };
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * The life of one virtual host: QEMU as a child, clients joined with colinuxd
+ * inside, files published, an end when nothing needs it. Called by ../daemon.ts,
+ * which holds the lock. Who may connect is the folder's mode (0700): this user.
+ */
+import type { HostStatus } from "../host.ts";
+import { CliError, EXIT } from "../../ui/errors.ts";
+import type { Paths } from "../../ui/paths.ts";
+import { boot, type Booted } from "./boot.ts";
+import { Disks } from "./disks.ts";
+import { type Layout, listen, PORTS, removeSocket } from "./layout.ts";
+import { BoundedLog } from "./log.ts";
+import type { Machine } from "./machine.ts";
+import { HOST_NEEDS, optionsFromEnvironment, toMib } from "./options.ts";
+import { close, join, PortPool } from "./ports.ts";
+import { VmWatch } from "./watch.ts";
+import { type Calls, packError, readLines, sendLine } from "./wire.ts";
+
+/** After the last VM and the last client; longer before the first. */
+const IDLE_MS = 10_000;
+const UNUSED_MS = 60_000;
+/** Guests get 20 s from colinuxd to power off. */
+const STOP_MS = 45_000;
+const LOG_BYTES = 512 << 10;
+
+export class Daemon {
+  readonly #paths: Paths;
+  readonly #at: Layout;
+  readonly #options = optionsFromEnvironment();
+  readonly #log: BoundedLog;
+  readonly #console: BoundedLog;
+  readonly #pool: PortPool;
+  readonly #watch: VmWatch;
+  readonly #over = Promise.withResolvers<number>();
+  readonly #waiters = new Set<(line: string) => void>();
+  #machine: Machine | undefined;
+  #booted: Promise<Booted>;
+  #disks: Disks | undefined;
+  #busy = 0;
+  #stay = false;
+  #newest: string | undefined;
+  #used = false;
+  #stopping: Promise<void> | undefined;
+  #idle: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(paths: Paths, at: Layout) {
+    this.#paths = paths;
+    this.#at = at;
+    this.#log = new BoundedLog(at.log, LOG_BYTES);
+    this.#console = new BoundedLog(at.console, LOG_BYTES);
+    this.#pool = new PortPool(PORTS, at.port);
+    this.#watch = new VmWatch(this.#pool, () => this.#consider(), (line) => this.#note(line));
+    this.#booted = Promise.reject(new Error("not started"));
+    this.#booted.catch(() => {});
+  }
+
+  /** Until the virtual host has stopped; the exit code. */
+  async run(listening: () => void): Promise<number> {
+    await removeSocket(this.#at.daemon);
+    const listener = listen(this.#at.daemon);
+    await Deno.chmod(this.#at.daemon, 0o600);
+    this.#booted = this.#boot();
+    this.#booted.catch(() => {});
+    void this.#accept(listener);
+    listening();
+    const code = await this.#over.promise;
+    listener.close();
+    for (const path of this.#sockets()) await removeSocket(path);
+    this.#note(`over, code ${code}`);
+    this.#log.close();
+    this.#console.close();
+    return code;
+  }
+
+  /** Ends the guests, the machine and the daemon. Idempotent. */
+  stop(why: string): Promise<void> {
+    this.#stopping ??= this.#stop(why);
+    return this.#stopping;
+  }
+
+  #sockets(): string[] {
+    const ports = Array.from({ length: PORTS }, (_, index) => this.#at.port(index));
+    return [this.#at.daemon, this.#at.qmp, this.#at.ctl, this.#at.debug, ...ports];
+  }
+
+  #note(line: string): void {
+    this.#log.line(line);
+  }
+
+  async #boot(): Promise<Booted> {
+    for (const path of this.#sockets()) if (path !== this.#at.daemon) await removeSocket(path);
+    const wanted = Number(Deno.env.get("COLINUX_VHOST_WANTED") ?? 0);
+    try {
+      const booted = await boot({
+        paths: this.#paths,
+        options: this.#options,
+        layout: this.#at,
+        console: this.#console,
+        wanted: Number.isFinite(wanted) ? wanted : 0,
+        progress: (line) => {
+          this.#note(line);
+          this.#newest = line;
+          for (const tell of this.#waiters) tell(line);
+        },
+        onLine: (word, rest) => this.#line(word, rest),
+        onMachine: (machine) => this.#attach(machine),
+      });
+      const { machine } = booted;
+      this.#note(`up: ${machine.accel.name}, pid ${machine.pid}`);
+      this.#newest = undefined;
+      void machine.ended.then((why) => this.#ended(why));
+      void this.#watch.run();
+      this.#consider();
+      return booted;
+    } catch (error) {
+      this.#note(`does not start: ${error instanceof Error ? error.message : String(error)}`);
+      // Those who wait are told first.
+      setTimeout(() => this.#over.resolve(EXIT.unavailable), 200);
+      throw error;
+    }
+  }
+
+  #attach(machine: Machine): void {
+    this.#machine = machine;
+    this.#pool.reset();
+    if (machine.qmp === undefined) return;
+    this.#disks = new Disks(machine.qmp);
+    machine.qmp.on((event, data) => {
+      const port = /^p\.(\d+)$/.exec(String(data.id))?.[1];
+      if (event === "VSERPORT_CHANGE" && port !== undefined) {
+        this.#pool.changed(Number(port), data.open === true);
+      }
+    });
+  }
+
+  #line(word: string, rest: string): void {
+    if (word === "disk") this.#disks?.arrived(rest);
+    else if (word !== "gone") this.#note(`${word} ${rest}`);
+  }
+
+  #ended(why: string): void {
+    this.#note(`QEMU: ${why}`);
+    this.#watch.stop();
+    this.#over.resolve(this.#stopping === undefined ? EXIT.software : EXIT.ok);
+  }
+
+  async #stop(why: string): Promise<void> {
+    this.#note(`stopping: ${why}`);
+    clearTimeout(this.#idle);
+    this.#watch.stop();
+    const machine = this.#machine;
+    if (machine === undefined) return this.#over.resolve(EXIT.ok);
+    const force = setTimeout(() => {
+      this.#note("the virtual host does not power off: ended by force");
+      machine.kill();
+    }, STOP_MS);
+    try {
+      await this.#booted;
+      await machine.say("poweroff");
+    } catch {
+      machine.kill();
+    }
+    await machine.ended;
+    clearTimeout(force);
+    this.#over.resolve(EXIT.ok);
+  }
+
+  /** Starts or ends the wait for nobody. */
+  #consider(): void {
+    if (this.#watch.active.length > 0) this.#used = true;
+    const needed = this.#stay || this.#busy > 0 || this.#watch.active.length > 0;
+    if (needed || this.#stopping !== undefined) {
+      clearTimeout(this.#idle);
+      this.#idle = undefined;
+      return;
+    }
+    this.#idle ??= setTimeout(() => {
+      void this.stop("nothing runs and nobody asks");
+    }, this.#used ? IDLE_MS : UNUSED_MS);
+  }
+
+  async #accept(listener: Deno.UnixListener): Promise<void> {
+    for await (const conn of listener) void this.#serve(conn);
+  }
+
+  async #serve(conn: Deno.UnixConn): Promise<void> {
+    this.#busy++;
+    this.#consider();
+    try {
+      for await (const request of readLines(conn)) {
+        await this.#answer(conn, request);
+        break;
+      }
+    } catch (error) {
+      this.#note(`client: ${error instanceof Error ? error.message : String(error)}`);
+      await sendLine(conn, { error: packError(error) }).catch(() => {});
+    } finally {
+      close(conn);
+      this.#busy--;
+      this.#consider();
+    }
+  }
+
+  async #answer(conn: Deno.UnixConn, request: Record<string, unknown>): Promise<void> {
+    const reply = (ok: unknown) => sendLine(conn, { ok });
+    switch (request.call) {
+      case "start":
+        return await reply(await this.#start(conn, request));
+      case "status":
+        return await reply(await this.#status());
+      case "publish":
+        return await reply(await this.#publish(String(request.path)));
+      case "connect":
+        return await this.#connect(conn);
+      case "stop":
+        await this.stop("asked by the CLI");
+        return await reply({});
+      default:
+        throw new CliError(`the daemon knows no call ${String(request.call)}`, {
+          name: "PROTOCOL",
+          hint: "it is of another build: colinux host stop, then try again",
+          exit: EXIT.protocol,
+        });
+    }
+  }
+
+  async #start(conn: Deno.UnixConn, request: Record<string, unknown>): Promise<HostStatus> {
+    if (this.#stopping !== undefined) throw stoppingError();
+    const tell = (line: string) => void sendLine(conn, { progress: line }).catch(() => {});
+    this.#waiters.add(tell);
+    if (this.#newest !== undefined) tell(this.#newest);
+    try {
+      const { memory } = await this.#booted;
+      const wanted = typeof request.memory === "number" ? request.memory : 0;
+      const room = memory - HOST_NEEDS - this.#watch.memory;
+      if (wanted > room && wanted > 0) {
+        throw new CliError(
+          `the virtual host has ${toMib(memory)} MiB, ${toMib(Math.max(0, room))} MiB of it ` +
+            `free for guests: ${toMib(wanted)} MiB do not fit`,
+          {
+            name: this.#watch.active.length === 0 && !this.#stay ? "VHOSTSIZE" : "NOMEM",
+            hint: "stop other guests, or stop the virtual host (colinux host stop) and start again",
+            exit: EXIT.unavailable,
+          },
+        );
+      }
+      if (request.stay === true) this.#stay = true;
+      return await this.#status();
+    } finally {
+      this.#waiters.delete(tell);
+    }
+  }
+
+  async #status(): Promise<HostStatus> {
+    const { machine, image, memory, why } = await this.#booted;
+    return {
+      kind: "virtual",
+      running: machine.running,
+      why: "",
+      pid: machine.pid,
+      accelerator: machine.accel.name,
+      ...(why === undefined ? {} : { acceleratorWhy: why }),
+      kernel: image.release,
+      memory,
+      stay: this.#stay,
+      log: this.#console.path,
+    };
+  }
+
+  async #publish(path: string): Promise<Calls["publish"]["result"]> {
+    await this.#booted;
+    if (this.#disks === undefined || this.#stopping !== undefined) throw stoppingError();
+    return await this.#disks.publish(path);
+  }
+
+  async #connect(conn: Deno.UnixConn): Promise<void> {
+    await this.#booted;
+    const port = await this.#pool.take();
+    try {
+      await sendLine(conn, { ok: {} });
+      await join(conn, port.conn);
+    } finally {
+      this.#pool.release(port);
+    }
+  }
+}
+
+function stoppingError(): CliError {
+  return new CliError("the virtual host is stopping", {
+    name: "HOSTDOWN",
+    hint: "try again in a moment",
+    exit: EXIT.tempFail,
+  });
+}

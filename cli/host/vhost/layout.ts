@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * Names that the daemon, QEMU's command line and the programs inside share.
+ * cli/wrapper.sh grants these sockets by name: keep the two in step.
+ */
+import type { Paths } from "../../ui/paths.ts";
+
+/** Streams to colinuxd at once; a virtio-serial device has 31 ports. */
+export const PORTS = 28;
+/** Read-only disks at once: two PCI bridges of 31 slots. */
+export const BRIDGES = 2;
+export const SLOTS = 31;
+
+/** The line that colinux-relay writes when it has opened a port. */
+export const BANNER = "colinux-relay 1\n";
+
+export interface Layout {
+  /** The CLI talks to the daemon here. */
+  daemon: string;
+  qmp: string;
+  ctl: string;
+  debug: string;
+  port(index: number): string;
+  /** Held by the daemon as long as it lives. */
+  lock: string;
+  dir: string;
+  console: string;
+  log: string;
+  verdicts: string;
+}
+
+export function layout(paths: Paths): Layout {
+  const dir = `${paths.state}/vhost`;
+  return {
+    daemon: `${paths.run}/daemon.sock`,
+    qmp: `${paths.run}/qmp.sock`,
+    ctl: `${paths.run}/ctl.sock`,
+    debug: `${paths.run}/debug.sock`,
+    port: (index) => `${paths.run}/port${index}.sock`,
+    dir,
+    lock: `${dir}/lock`,
+    console: `${dir}/console.log`,
+    log: `${dir}/daemon.log`,
+    verdicts: `${dir}/accelerators.json`,
+  };
+}
+
+/** Removes a socket that an earlier daemon left behind; needs the lock. */
+export async function removeSocket(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+export function listen(path: string): Deno.UnixListener {
+  return Deno.listen({ transport: "unix", path });
+}

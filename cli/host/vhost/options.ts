@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/**
+ * How a virtual host is made. Everybody gets the defaults; tests and people who
+ * debug set COLINUX_VHOST_* in the environment of the command that starts it
+ * (HACKING.md has the list).
+ */
+import { CliError, EXIT } from "../../ui/errors.ts";
+
+export interface VhostOptions {
+  /** Kernel release; undefined: the one that make built first. */
+  kernel: string | undefined;
+  /** kvm, tcg …; undefined: tried in order. */
+  accel: string | undefined;
+  cpu: string | undefined;
+  smp: number;
+  /** Bytes; undefined: sized by the guests asked for. */
+  memory: number | undefined;
+  /** The module's protect=; undefined: wp natively fast, none under emulation. */
+  protect: string | undefined;
+  /** More words for the host's kernel command line. */
+  append: string;
+  /** More arguments for QEMU. */
+  qemu: string[];
+  /** A root shell at debug.sock. */
+  debug: boolean;
+}
+
+export const MIB = 1 << 20;
+
+/** What the virtual host itself needs beside its guests. */
+export const HOST_NEEDS = 384 * MIB;
+const MINIMUM = 768 * MIB;
+const USUAL = 4096 * MIB;
+
+function number(name: string): number | undefined {
+  const value = Deno.env.get(name);
+  if (value === undefined || value === "") return undefined;
+  if (!/^[1-9][0-9]{0,14}$/.test(value)) {
+    throw new CliError(`${name} is "${value}"`, {
+      name: "USAGE",
+      hint: "it takes a whole number above 0",
+      exit: EXIT.usage,
+    });
+  }
+  return Number(value);
+}
+
+export function optionsFromEnvironment(): VhostOptions {
+  const text = (name: string) => Deno.env.get(`COLINUX_VHOST_${name}`) || undefined;
+  const mib = number("COLINUX_VHOST_MEMORY");
+  return {
+    kernel: text("KERNEL"),
+    accel: text("ACCEL"),
+    cpu: text("CPU"),
+    smp: number("COLINUX_VHOST_SMP") ?? 1,
+    memory: mib === undefined ? undefined : mib * MIB,
+    protect: text("PROTECT"),
+    append: text("APPEND") ?? "",
+    qemu: (text("QEMU") ?? "").split(/\s+/).filter((word) => word !== ""),
+    debug: text("DEBUG") === "1",
+  };
+}
+
+/**
+ * Memory of a new virtual host in bytes. QEMU takes pages only when they are
+ * touched, so a roomy size costs little; more than this machine has free would
+ * end in swap or worse.
+ */
+export function sizeMemory(wanted: number, available: number): number {
+  const least = wanted === 0 ? MINIMUM : Math.max(MINIMUM, wanted + HOST_NEEDS);
+  if (least > available) {
+    throw new CliError(
+      `not enough memory: ${toMib(wanted)} MiB of guests need a virtual host of ${
+        toMib(least)
+      } MiB, this machine has ${toMib(available)} MiB free`,
+      {
+        name: "NOMEM",
+        hint: "give the guest less memory, or end other programs",
+        exit: EXIT.unavailable,
+      },
+    );
+  }
+  const roomy = Math.min(USUAL, Math.floor(available / 2));
+  return Math.floor(Math.max(least, roomy) / MIB) * MIB;
+}
+
+export function toMib(bytes: number): number {
+  return Math.ceil(bytes / MIB);
+}

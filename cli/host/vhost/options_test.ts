@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import { CliError } from "../../ui/errors.ts";
+import { HOST_NEEDS, MIB, sizeMemory } from "./options.ts";
+
+function equal(actual: unknown, expected: unknown): void {
+  if (actual !== expected) throw new Error(`got ${actual}, expected ${expected}`);
+}
+
+Deno.test("memory: roomy on a large machine, never more than half of what is free", () => {
+  equal(sizeMemory(0, 65536 * MIB), 4096 * MIB);
+  equal(sizeMemory(256 * MIB, 4096 * MIB), 2048 * MIB);
+});
+
+Deno.test("memory: enough for the guests asked for", () => {
+  equal(sizeMemory(6000 * MIB, 8000 * MIB), 6000 * MIB + HOST_NEEDS);
+});
+
+Deno.test("memory: too little is said clearly", () => {
+  try {
+    sizeMemory(4096 * MIB, 2048 * MIB);
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    equal(error.name, "NOMEM");
+    equal(/4096 MiB of guests.*2048 MiB free/.test(error.message), true);
+    return;
+  }
+  throw new Error("accepted");
+});
