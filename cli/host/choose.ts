@@ -12,6 +12,7 @@ const SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0
 export async function chooseHost(context: Context): Promise<Host> {
   if (context.host === "local") return await local(context, "--host local");
   if (context.host === "virtual") return await virtual(context, "--host virtual");
+  if (context.paths.nativeForced) return await local(context, "");
   const reason = await whyNotNative();
   if (reason === undefined) return await local(context, "");
   return await virtual(context, `${reason}: using the virtual host`);

@@ -4,10 +4,10 @@
  * loads anything: that is the administrator's (systemd, make install).
  */
 import { CliError, EXIT } from "../ui/errors.ts";
-import { NATIVE_SOCKET } from "../ui/paths.ts";
 import type { Host, HostFactory, HostFile, HostStatus, Transport } from "./host.ts";
 
-export const localHost: HostFactory = (_context, why) => new LocalHost(why, NATIVE_SOCKET);
+export const localHost: HostFactory = (context, why) =>
+  new LocalHost(why, context.paths.nativeSocket);
 
 export class LocalHost implements Host {
   readonly kind = "local";

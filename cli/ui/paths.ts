@@ -23,9 +23,13 @@ export interface Paths {
   readonly userConfigs: string;
   readonly systemConfigs: string;
   readonly shippedConfigs: string;
+  /** Socket of this machine's helper. */
+  readonly nativeSocket: string;
+  /** COLINUX_SOCKET was set: that helper is meant, whatever /dev has. */
+  readonly nativeForced: boolean;
 }
 
-/** The native helper's socket; the wrapper grants exactly this path. */
+/** The native helper's socket; the wrapper grants this path or COLINUX_SOCKET's. */
 export const NATIVE_SOCKET = "/run/colinux/socket";
 export const NATIVE_DEVICE = "/dev/colinux";
 
@@ -52,5 +56,7 @@ export function paths(): Paths {
     userConfigs: need("COLINUX_USER_CONFIGS"),
     systemConfigs: "/etc/colinux",
     shippedConfigs: need("COLINUX_SHIPPED_CONFIGS"),
+    nativeSocket: Deno.env.get("COLINUX_SOCKET") || NATIVE_SOCKET,
+    nativeForced: Boolean(Deno.env.get("COLINUX_SOCKET")),
   };
 }
