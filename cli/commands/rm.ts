@@ -24,7 +24,7 @@ unless --force ends it first.`,
         const { allVms, pickVm } = await import("../vm/list.ts");
         const { isLive, removeRecord } = await import("../vm/records.ts");
         const { protoError } = await import("../rpc/errors.ts");
-        await withClient(context, async (client, host) => {
+        await withClient(context, async (client) => {
           const { vms, live } = await allVms(context, client);
           const vm = pickVm(vms, name);
           if (isLive(vm) && options.force !== true) {
@@ -40,10 +40,6 @@ unless --force ends it first.`,
             });
           }
           await removeRecord(context.paths, vm.name);
-          if (client !== undefined) {
-            const { settle } = await import("../vm/settle.ts");
-            await settle(context, host, client);
-          }
           context.out.result({ removed: vm.name }, `${vm.name} is gone.\n`, true);
         });
       })

@@ -23,8 +23,8 @@ A VM that does not run is left as it is.`,
       run(options, async (context) => {
         const { withClient } = await import("../rpc/session.ts");
         const { allVms, pickVm } = await import("../vm/list.ts");
-        const { isLive } = await import("../vm/records.ts");
-        await withClient(context, async (client, host) => {
+        const { isLive, keepRecords } = await import("../vm/records.ts");
+        await withClient(context, async (client) => {
           const listing = await allVms(context, client);
           let vm = pickVm(listing.vms, name);
           let forced = false;
@@ -38,8 +38,7 @@ A VM that does not run is left as it is.`,
               signal: context.signal,
               timeoutMs: options.grace + 60_000,
             }));
-            const { settle } = await import("../vm/settle.ts");
-            await settle(context, host, client);
+            await keepRecords(client, context.paths);
           }
           const how = done ? "did not run" : forced ? "was ended by force" : "has powered off";
           context.out.result({ vm, forced, already: done }, `${vm.name} ${how}.\n`, true);

@@ -2,7 +2,7 @@
 /**
  * `up` and `start`: from a definition to a VM that runs, or is ready when the
  * definition says what ready means. Idempotent. Whatever fails before the
- * guest ran leaves no VM and no virtual host of ours behind.
+ * guest ran leaves no VM behind.
  */
 import type { Definition } from "../config/load.ts";
 import { chooseHost } from "../host/choose.ts";
@@ -10,13 +10,12 @@ import type { Host } from "../host/host.ts";
 import type { RpcClient } from "../rpc/client.ts";
 import { protoError } from "../rpc/errors.ts";
 import type { Params, Vm } from "../rpc/proto.ts";
-import { openClient } from "../rpc/session.ts";
+import { isHostDown, openClient } from "../rpc/session.ts";
 import type { Context } from "../ui/context.ts";
 import { makeDirs } from "../ui/dirs.ts";
 import { CliError, EXIT } from "../ui/errors.ts";
-import { lockVm, shareHost } from "./lock.ts";
-import { isLive, readRecord, type VmRecord, writeRecord } from "./records.ts";
-import { settle } from "./settle.ts";
+import { lockVm } from "./lock.ts";
+import { isLive, keepRecords, readRecord, type VmRecord, writeRecord } from "./records.ts";
 import { VmWatch } from "./watch.ts";
 
 export interface Booted {
@@ -39,18 +38,22 @@ export async function bootVm(
   if (host.why !== "" && context.host === undefined) context.progress(host.why);
   const watch = new VmWatch(context, definition.name);
   let client: RpcClient | undefined;
-  const locks = new DisposableStack();
-  locks.use(await shareHost(paths));
-  locks.use(await lockVm(paths, definition.name));
+  const lock = new DisposableStack();
+  lock.use(await lockVm(paths, definition.name));
   try {
-    await host.start({ memory: definition.memory });
-    client = await openClient(context, host);
-    await watch.start(client);
-    const { vms } = await client.call("vm.list", {});
-    const existing = vms.find((vm) => vm.name === definition.name);
+    client = await openRunning(context, host);
+    let existing = await find(client, definition.name);
     const already = existing !== undefined && isLive(existing);
+    if (client === undefined || !already) {
+      client?.close();
+      // Makes room for this VM, if need be with another virtual host.
+      await host.start({ memory: definition.memory });
+      client = await openClient(context, host);
+      existing = await find(client, definition.name);
+    }
+    await watch.start(client);
     let current: Vm;
-    if (already) {
+    if (existing !== undefined && isLive(existing)) {
       if (record !== undefined && changed(definition, record.definition)) {
         context.progress(
           `${shown} has changed since ${definition.name} started: ` +
@@ -65,7 +68,7 @@ export async function bootVm(
       definition: already && record !== undefined ? record.definition : definition,
       vm: current,
     });
-    locks.dispose();
+    lock.dispose();
     const wanted = definition.ready !== undefined ? "ready" : "running";
     const vm = await watch.until(client, current, wanted);
     await writeRecord(paths, {
@@ -74,10 +77,14 @@ export async function bootVm(
     });
     return { vm, host: host.kind, already };
   } catch (error) {
-    locks.dispose();
+    lock.dispose();
     watch.stop();
-    // ^C and --timeout leave a running guest alone; an idle host is not left.
-    await settleQuietly(context, host, client);
+    // A virtual host without a VM ends by itself, and its memory of this one with it.
+    if (client !== undefined) {
+      await keepRecords(client, paths).catch((second: unknown) =>
+        context.debug(`keeping records: ${second}`)
+      );
+    }
     throw error;
   } finally {
     watch.stop();
@@ -85,18 +92,19 @@ export async function bootVm(
   }
 }
 
-async function settleQuietly(
-  context: Context,
-  host: Host,
-  client: RpcClient | undefined,
-): Promise<void> {
+/** A client of a host that runs already. */
+async function openRunning(context: Context, host: Host): Promise<RpcClient | undefined> {
   try {
-    const own = client ?? await openClient(context, host);
-    await settle(context, host, own);
-    own.close();
+    return await openClient(context, host);
   } catch (error) {
-    context.debug(`after the failure: ${error instanceof Error ? error.message : error}`);
+    if (isHostDown(error)) return undefined;
+    throw error;
   }
+}
+
+async function find(client: RpcClient | undefined, name: string): Promise<Vm | undefined> {
+  const { vms } = await client?.call("vm.list", {}) ?? { vms: [] };
+  return vms.find((vm) => vm.name === name);
 }
 
 async function create(

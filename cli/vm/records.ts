@@ -89,20 +89,19 @@ export function isLive(vm: Pick<Vm, "state">): boolean {
   return vm.state === "running" || vm.state === "ready";
 }
 
-/**
- * Saves state and log of every VM that has a record, before the helper that
- * knows them ends. For `stop`, for the virtual host's own end.
- */
-export async function keepRecords(client: RpcClient, paths: Paths): Promise<Vm[]> {
+/** Saves state and log of a VM that has a record, while the helper still knows them. */
+export async function keepRecord(client: RpcClient, paths: Paths, vm: Vm): Promise<void> {
+  const record = await readRecord(paths, vm.name);
+  if (record === undefined) return;
+  const { data } = await client.call("console.log", { name: vm.name });
+  await replace(logFile(paths, vm.name), base64Bytes(data));
+  await writeRecord(paths, { ...record, vm });
+}
+
+/** keepRecord for every VM there is: after a stop, and before a virtual host ends. */
+export async function keepRecords(client: RpcClient, paths: Paths): Promise<void> {
   const { vms } = await client.call("vm.list", {});
-  for (const vm of vms) {
-    const record = await readRecord(paths, vm.name);
-    if (record === undefined) continue;
-    const { data } = await client.call("console.log", { name: vm.name });
-    await replace(logFile(paths, vm.name), base64Bytes(data));
-    await writeRecord(paths, { ...record, vm });
-  }
-  return vms;
+  for (const vm of vms) await keepRecord(client, paths, vm);
 }
 
 /** What a record says of a VM that no helper knows: it cannot run any more. */
