@@ -50,7 +50,12 @@ export class Daemon {
     this.#log = new BoundedLog(at.log, LOG_BYTES);
     this.#console = new BoundedLog(at.console, LOG_BYTES);
     this.#pool = new PortPool(PORTS, at.port);
-    this.#watch = new VmWatch(this.#pool, () => this.#consider(), (line) => this.#note(line));
+    this.#watch = new VmWatch(
+      this.#pool,
+      paths,
+      () => this.#consider(),
+      (line) => this.#note(line),
+    );
     this.#booted = Promise.reject(new Error("not started"));
     this.#booted.catch(() => {});
   }

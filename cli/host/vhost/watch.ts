@@ -5,6 +5,8 @@
  */
 import { RpcClient } from "../../rpc/client.ts";
 import type { Result } from "../../rpc/proto.ts";
+import type { Paths } from "../../ui/paths.ts";
+import { keepRecord } from "../../vm/records.ts";
 import type { PortPool } from "./ports.ts";
 
 type Vm = Result<"vm.list">["vms"][number];
@@ -15,14 +17,21 @@ const RETRY_MS = 1000;
 
 export class VmWatch {
   readonly #pool: PortPool;
+  readonly #paths: Paths;
   readonly #changed: () => void;
   readonly #log: (line: string) => void;
   #vms = new Map<string, Vm>();
   #stopped = false;
   #client: RpcClient | undefined;
 
-  constructor(pool: PortPool, changed: () => void, log: (line: string) => void) {
+  constructor(
+    pool: PortPool,
+    paths: Paths,
+    changed: () => void,
+    log: (line: string) => void,
+  ) {
     this.#pool = pool;
+    this.#paths = paths;
     this.#changed = changed;
     this.#log = log;
   }
@@ -63,6 +72,15 @@ export class VmWatch {
     this.#client?.close();
   }
 
+  /** `logs` and `status` answer after the virtual host has gone, too. */
+  async #keep(client: RpcClient, vm: Vm): Promise<void> {
+    try {
+      await keepRecord(client, this.#paths, vm);
+    } catch (error) {
+      this.#log(`record of ${vm.name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
   async #session(): Promise<void> {
     const port = await this.#pool.take();
     try {
@@ -71,6 +89,7 @@ export class VmWatch {
       client.on("vm.state", ({ vm }) => {
         this.#vms.set(`${vm.uid} ${vm.name}`, vm);
         this.#changed();
+        if (vm.state === "stopped" || vm.state === "failed") void this.#keep(client, vm);
       });
       await client.call("events.subscribe", {});
       await this.refresh();
