@@ -12,7 +12,7 @@ DEBIAN_PACKAGES := \
 	build-essential gcc-12 pkg-config busybox-static cpio kmod xz-utils lz4 zstd \
 	util-linux qemu-system-x86 \
 	libjansson-dev liblzma-dev liblz4-dev libzstd-dev zlib1g-dev libseccomp-dev \
-	libcap-dev libxen-dev
+	libcap-dev libxen-dev clang
 
 # Kernels of the virtual host: the first is the one that `make up` uses.
 HOST_KERNELS := linux-image-cloud-amd64
