@@ -15,7 +15,14 @@ import type { Context } from "../ui/context.ts";
 import { makeDirs } from "../ui/dirs.ts";
 import { CliError, EXIT } from "../ui/errors.ts";
 import { lockVm } from "./lock.ts";
-import { isLive, keepRecords, readRecord, type VmRecord, writeRecord } from "./records.ts";
+import {
+  isLive,
+  keepRecords,
+  readRecord,
+  type VmRecord,
+  writeDefinition,
+  writeState,
+} from "./records.ts";
 import { VmWatch } from "./watch.ts";
 
 export interface Booted {
@@ -63,18 +70,13 @@ export async function bootVm(
       current = existing;
     } else {
       current = await create(context, host, client, definition, existing);
+      await writeDefinition(paths, definition);
     }
-    await writeRecord(paths, {
-      definition: already && record !== undefined ? record.definition : definition,
-      vm: current,
-    });
+    await writeState(paths, current);
     lock.dispose();
     const wanted = definition.ready !== undefined ? "ready" : "running";
     const vm = await watch.until(client, current, wanted);
-    await writeRecord(paths, {
-      definition: already && record !== undefined ? record.definition : definition,
-      vm,
-    });
+    await writeState(paths, vm);
     return { vm, host: host.kind, already };
   } catch (error) {
     lock.dispose();

@@ -24,30 +24,52 @@ function folder(paths: Paths, name: string): string {
   return `${paths.state}/vms/${name}`;
 }
 
-export async function readRecord(paths: Paths, name: string): Promise<VmRecord | undefined> {
-  if (!NAME.test(name)) return undefined;
+async function readJson(path: string): Promise<unknown> {
   try {
-    const value: unknown = JSON.parse(await Deno.readTextFile(`${folder(paths, name)}/vm.json`));
-    // Our own file, yet maybe of an older build: what has no definition is no record.
-    if (!isRecord(value) || !isRecord(value.definition)) return undefined;
-    if (value.definition.name !== name) return undefined;
-    return value as unknown as VmRecord;
+    return JSON.parse(await Deno.readTextFile(path));
   } catch {
     return undefined;
   }
 }
 
-export async function writeRecord(paths: Paths, record: VmRecord): Promise<void> {
-  const dir = folder(paths, record.definition.name);
-  await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
-  await replace(`${dir}/vm.json`, new TextEncoder().encode(JSON.stringify(record, null, 2) + "\n"));
+export async function readRecord(paths: Paths, name: string): Promise<VmRecord | undefined> {
+  if (!NAME.test(name)) return undefined;
+  const definition = await readJson(`${folder(paths, name)}/definition.json`);
+  // Our own file, yet maybe of an older build.
+  if (!isRecord(definition) || definition.name !== name) return undefined;
+  const record: VmRecord = { definition: definition as unknown as Definition };
+  const vm = await readJson(`${folder(paths, name)}/state.json`);
+  if (isRecord(vm) && vm.name === name) record.vm = vm as unknown as Vm;
+  return record;
 }
 
-/** Never a half-written file under the final name. */
+/** What a VM is made from; `up` and `start` alone say so. */
+export async function writeDefinition(paths: Paths, definition: Definition): Promise<void> {
+  const dir = folder(paths, definition.name);
+  await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
+  await replace(`${dir}/definition.json`, json(definition));
+}
+
+/** The state that was last seen; nothing when the VM has no record (any more). */
+export async function writeState(paths: Paths, vm: Vm): Promise<void> {
+  await replace(`${folder(paths, vm.name)}/state.json`, json(vm));
+}
+
+function json(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value, null, 2) + "\n");
+}
+
+let written = 0;
+
+/** Never a half-written file under the final name, nor a folder that rm has removed. */
 async function replace(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.${Deno.pid}`;
-  await Deno.writeFile(temporary, bytes, { mode: 0o600 });
-  await Deno.rename(temporary, path);
+  const temporary = `${path}.${Deno.pid}.${written++}`;
+  try {
+    await Deno.writeFile(temporary, bytes, { mode: 0o600 });
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 export async function listRecords(paths: Paths): Promise<VmRecord[]> {
@@ -91,11 +113,10 @@ export function isLive(vm: Pick<Vm, "state">): boolean {
 
 /** Saves state and log of a VM that has a record, while the helper still knows them. */
 export async function keepRecord(client: RpcClient, paths: Paths, vm: Vm): Promise<void> {
-  const record = await readRecord(paths, vm.name);
-  if (record === undefined) return;
+  if (await readRecord(paths, vm.name) === undefined) return;
   const { data } = await client.call("console.log", { name: vm.name });
   await replace(logFile(paths, vm.name), base64Bytes(data));
-  await writeRecord(paths, { ...record, vm });
+  await writeState(paths, vm);
 }
 
 /** keepRecord for every VM there is: after a stop, and before a virtual host ends. */
