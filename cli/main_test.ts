@@ -107,6 +107,7 @@ test(
     assert.match((await world.run(["logs", "web"])).out, /Booting paravirtualized kernel on Xen/);
     assert.equal((await world.run(["logs", "-n", "1"])).out, "~ # \r\n");
 
+    const follow = world.run(["logs", "--follow", "-n", "1", "--timeout", "10s"]);
     const pipe = await world.run(["console", "--wait-for", "uname -r"], "uname -r\n");
     assert.equal(pipe.code, 0, pipe.err);
     assert.match(pipe.out, /uname -r/);
@@ -118,6 +119,9 @@ test(
     assert.match(refused.err, /web runs\n {2}hint: colinux stop web/);
     const stop = await world.run(["stop", "-q"]);
     assert.deepEqual(stop, { code: 0, out: "", err: "" });
+    const followed = await follow;
+    assert.equal(followed.code, 0, followed.err);
+    assert.match((await world.run(["logs", "-f"])).out, /paravirtualized/);
     assert.equal((await world.run(["status", "-q"])).code, 3);
     assert.equal((await world.run(["wait", "--for", "stopped"])).code, 0);
     assert.equal((await world.run(["start"])).code, 0);

@@ -150,6 +150,9 @@ export class FakeHelper {
       client.attached.add(fake.vm.name);
       const replay = Number(params.replay ?? 0);
       if (replay > 0) client.send(dataEvent(fake.vm.name, fake.log.slice(-replay)));
+      if (fake.vm.state === "stopped" || fake.vm.state === "failed") {
+        client.send({ jsonrpc: "2.0", method: "console.closed", params: { name: fake.vm.name } });
+      }
       return { dropped: 0 };
     },
     "console.write": (params) => {

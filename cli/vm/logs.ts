@@ -25,43 +25,43 @@ export async function showLog(
     else show(tail(saved, options.lines));
     return;
   }
-  const closed = Promise.withResolvers<void>();
-  let waiting: Uint8Array[] | undefined = [];
-  if (options.follow) {
-    client.on("console.data", (event) => {
-      if (event.name !== name) return;
-      const bytes = base64Bytes(event.data);
-      if (waiting !== undefined) waiting.push(bytes);
-      else show(bytes);
-    });
-    client.on("console.closed", (event) => {
-      if (event.name === name) closed.resolve();
-    });
-    client.closed.then((reason) => reason === undefined ? closed.resolve() : closed.reject(reason));
-    closed.promise.catch(() => {});
-    // The replay is the log: nothing is lost or shown twice between log and stream.
-    await client.call("console.attach", { name, replay: 0xffffffff }, { signal: context.signal });
-    const ended = await hasEnded(client, name);
-    const first = tail(join(waiting), options.lines);
-    waiting = undefined;
-    show(first);
-    if (ended) return;
-    const abort = aborted(context.signal);
-    try {
-      await Promise.race([closed.promise, abort.promise]);
-    } finally {
-      abort.stop();
-    }
-    return;
-  }
   const { data, dropped } = await client.call("console.log", { name }, { signal: context.signal });
+  const log = base64Bytes(data);
   if (out.json) out.result({ name, data, dropped }, "");
-  else show(tail(base64Bytes(data), options.lines));
+  else if (!options.follow) show(tail(log, options.lines));
+  else {
+    // The stream repeats the log itself, so that nothing falls between the two.
+    const replay = options.lines === undefined ? 0xffffffff : tail(log, options.lines).length;
+    await follow(context, client, name, replay, show);
+  }
 }
 
-async function hasEnded(client: RpcClient, name: string): Promise<boolean> {
-  const { vm } = await client.call("vm.get", { name });
-  return vm.state === "stopped" || vm.state === "failed";
+/** Until the VM has ended and all of its log was shown. */
+async function follow(
+  context: Context,
+  client: RpcClient,
+  name: string,
+  replay: number,
+  show: (bytes: Uint8Array) => void,
+): Promise<void> {
+  const closed = Promise.withResolvers<void>();
+  client.on("console.data", (event) => {
+    if (event.name !== name) return;
+    if (event.dropped) context.out.warn(`${event.dropped} bytes of the console were dropped`);
+    show(base64Bytes(event.data));
+  });
+  client.on("console.closed", (event) => {
+    if (event.name === name) closed.resolve();
+  });
+  client.closed.then((reason) => reason === undefined ? closed.resolve() : closed.reject(reason));
+  closed.promise.catch(() => {});
+  await client.call("console.attach", { name, replay }, { signal: context.signal });
+  const abort = aborted(context.signal);
+  try {
+    await Promise.race([closed.promise, abort.promise]);
+  } finally {
+    abort.stop();
+  }
 }
 
 /** Raw into a pipe; harmless on a terminal, even when a sequence is cut in two. */
@@ -69,16 +69,6 @@ function printer(context: Context): (bytes: Uint8Array) => void {
   if (!Deno.stdout.isTerminal()) return (bytes) => context.out.bytes(bytes);
   const decoder = new TextDecoder();
   return (bytes) => context.out.text(plain(decoder.decode(bytes, { stream: true })));
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** The last lines; an unfinished one at the end counts. */
