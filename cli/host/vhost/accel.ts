@@ -17,7 +17,7 @@ export interface Accelerator {
 
 /** Plain qemu64 is two to three times faster under TCG than richer models. */
 const TCG: Accelerator = { name: "tcg", cpu: "qemu64", patience: undefined, protect: "none" };
-const KVM: Accelerator = { name: "kvm", cpu: "host", patience: 8000, protect: "wp" };
+const KVM: Accelerator = { name: "kvm", cpu: "host", patience: 6000, protect: "wp" };
 
 interface Verdicts {
   boot: string;
@@ -52,12 +52,13 @@ export async function condemn(path: string, name: string, why: string): Promise<
   await Deno.rename(`${path}.new`, path);
 }
 
-async function exists(path: string): Promise<boolean> {
+/** Deno may refuse to look at a device: then QEMU tells, at once. */
+async function absent(path: string): Promise<boolean> {
   try {
-    await Deno.stat(path);
-    return true;
-  } catch {
+    await Deno.lstat(path);
     return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
   }
 }
 
@@ -72,7 +73,7 @@ export async function candidates(
     return { list: [{ ...base, name: options.accel, patience: undefined }], why: undefined };
   }
   const { bad } = await load(path);
-  if (!await exists("/dev/kvm")) return { list: [TCG], why: "no /dev/kvm" };
+  if (await absent("/dev/kvm")) return { list: [TCG], why: "no /dev/kvm" };
   if (bad.kvm !== undefined) return { list: [TCG], why: `kvm: ${bad.kvm}` };
   return { list: [KVM, TCG], why: undefined };
 }

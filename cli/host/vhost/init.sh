@@ -24,17 +24,31 @@ while read -r module; do insmod "/modules/$module.ko"; done < /modules/order
 # The owner's account: guests' workers run as it, and what belongs to them.
 owner=1000
 
+# A port's name comes some time after the port.
 ports=
-for port in /sys/class/virtio-ports/*; do
-	name=$(cat "$port/name")
-	device=/dev/${port##*/}
-	ln -s "$device" "/dev/virtio-ports/$name"
-	case $name in
-	colinux.[0-9]*)
-		chown $owner:$owner "$device"
-		ports="$ports $device"
-		;;
-	esac
+name_ports() {
+	ports=
+	streams=0
+	for port in /sys/class/virtio-ports/*; do
+		[ -s "$port/name" ] && read -r name < "$port/name" || continue
+		device=/dev/${port##*/}
+		ln -sf "$device" "/dev/virtio-ports/$name"
+		case $name in
+		colinux.[0-9]*)
+			chown $owner:$owner "$device"
+			ports="$ports $device"
+			streams=$((streams + 1))
+			;;
+		esac
+	done
+}
+
+wanted=0
+for word in $(cat /proc/cmdline); do
+	case $word in colinux_ports=*) wanted=${word#*=} ;; esac
+done
+until name_ports && [ $streams -ge "$wanted" ] && [ -e /dev/virtio-ports/colinux.ctl ]; do
+	usleep 10000
 done
 
 # Everything that is started from here may speak to the daemon by descriptor 3.

@@ -34,6 +34,8 @@ export function kernelCommandLine(accel: Accelerator, options: VhostOptions): st
     "oops=panic",
     // A busy machine makes an emulated TSC look unsteady; guests need it.
     "tsc=nowatchdog",
+    // /init waits for so many streams.
+    `colinux_ports=${PORTS}`,
     `colinux.protect=${options.protect ?? accel.protect}`,
     options.append,
   ].filter((word) => word !== "").join(" ");
