@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sandbox_linux.c: what the worker gives up.  Called by main.c, in this order:
+ * wk_sandbox_drop (from then on it is nobody but the VM's owner), the opening
+ * of the owner's files, wk_sandbox_close (from then on it can only serve).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <grp.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "wk.h"
+
+#define WK_GROUPS_MAX	256u
+#define WK_NOFILE	64u
+#define WK_OWN_MEMORY	(1ull << 30)	/* beside the guest's: kernel image, buffers */
+
+static int wk_sandbox_failed(struct err *e, const char *what)
+{
+	return err_set(e, CO_EPERM, "the worker cannot give up its rights: %s: %s", what, strerror(errno));
+}
+
+int wk_sandbox_drop(const json_t *setup, struct err *e)
+{
+	const json_t *list = json_object_get(setup, "groups");
+	uid_t uid = (uid_t)json_integer_value(json_object_get(setup, "uid"));
+	gid_t gid = (gid_t)json_integer_value(json_object_get(setup, "gid")), groups[WK_GROUPS_MAX];
+	size_t count = json_array_size(list);
+
+	if (!json_is_integer(json_object_get(setup, "uid")) || count > WK_GROUPS_MAX) {
+		errno = EINVAL;
+		return wk_sandbox_failed(e, "setup");
+	}
+	for (size_t i = 0; i < count; i++)
+		groups[i] = (gid_t)json_integer_value(json_array_get(list, i));
+	if (geteuid() == 0) {
+		if (setgroups(count, groups) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
+			return wk_sandbox_failed(e, "setresuid");
+	} else if (geteuid() != uid) {
+		errno = EPERM;
+		return wk_sandbox_failed(e, "it is another user's");
+	}
+	/* A new uid forgets the parent's death signal: ask for it again. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_DUMPABLE, 0))
+		return wk_sandbox_failed(e, "prctl");
+	return 0;
+}
+
+static int wk_sandbox_capabilities(void)
+{
+	struct { uint32_t version; int pid; } head = { 0x20080522, 0 };
+	struct { uint32_t effective, permitted, inheritable; } none[2] = { { 0 }, { 0 } };
+
+	/* A VM of root's has a worker of root's: without root's powers. */
+	for (int cap = 0; cap < 64; cap++)
+		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	return (int)syscall(SYS_capset, &head, none);
+}
+
+static int wk_sandbox_limit(int what, uint64_t most)
+{
+	struct rlimit r = { most, most };
+
+	return setrlimit(what, &r);
+}
+
+/* Each with its reason; a test takes one away at a time. */
+static const int wk_sandbox_calls[] = {
+	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(pread64), SCMP_SYS(lseek),	/* pipes, kernel, initrd */
+	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(close),
+	SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(shutdown),		/* colinuxd */
+	SCMP_SYS(poll), SCMP_SYS(restart_syscall), SCMP_SYS(clock_gettime),	/* the loop */
+	SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(brk), SCMP_SYS(madvise),	/* malloc, stacks */
+	SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq),		/* the vCPU's thread */
+	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sched_yield),
+	SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(tgkill),			/* abort() */
+	SCMP_SYS(exit), SCMP_SYS(exit_group),
+};
+
+static const unsigned long wk_sandbox_ioctls[] = {
+	CO_VM_SET, CO_VCPU_RUN, CO_EVENT, CO_VM_STATUS, CO_VM_KILL,
+};
+
+static int wk_sandbox_filter(void)
+{
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int err = f ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !err && i < sizeof(wk_sandbox_calls) / sizeof(wk_sandbox_calls[0]); i++)
+		err = seccomp_rule_add(f, SCMP_ACT_ALLOW, wk_sandbox_calls[i], 0);
+	for (size_t i = 0; !err && i < sizeof(wk_sandbox_ioctls) / sizeof(wk_sandbox_ioctls[0]); i++)
+		err = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				       SCMP_A1_32(SCMP_CMP_EQ, (uint32_t)wk_sandbox_ioctls[i]));
+	/* Memory, but never executable; threads, but no processes. */
+	if (!err)
+		err = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				       SCMP_A2(SCMP_CMP_MASKED_EQ, 4, 0));
+	if (!err)
+		err = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+				       SCMP_A2(SCMP_CMP_MASKED_EQ, 4, 0));
+	if (!err)
+		err = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				       SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM));
+	/* Its flags lie in memory: the C library falls back to clone. */
+	if (!err)
+		err = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	if (!err)
+		err = seccomp_load(f);
+	seccomp_release(f);
+	errno = -err;
+	return err;
+}
+
+int wk_sandbox_close(uint64_t memory, struct err *e)
+{
+	if (wk_sandbox_limit(RLIMIT_CORE, 0) || wk_sandbox_limit(RLIMIT_NOFILE, WK_NOFILE) ||
+	    wk_sandbox_limit(RLIMIT_AS, memory + WK_OWN_MEMORY))
+		return wk_sandbox_failed(e, "setrlimit");
+	if (wk_sandbox_capabilities())
+		return wk_sandbox_failed(e, "capset");
+	return wk_sandbox_filter() ? wk_sandbox_failed(e, "seccomp") : 0;
+}

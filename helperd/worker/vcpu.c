@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vcpu.c: the thread that runs the guest.  It does nothing but run: what comes
+ * out is handed to the main thread through a bitmap, a text buffer and a pipe
+ * that wakes the loop, and the guest goes on at once.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dev.h"
+#include "log.h"
+#include "wk.h"
+
+#define WK_VCPU_TEXT	16384u
+
+struct wk_vcpu {
+	struct wk *w;
+	pthread_t thread;
+	int pipe[2];
+	int woken;			/* atomic: a byte is in the pipe */
+	uint64_t ports;			/* atomic: bit n: port n was notified */
+	pthread_mutex_t lock;		/* of the rest */
+	pthread_cond_t room;
+	char text[WK_VCPU_TEXT];
+	uint32_t text_len;
+	bool over;
+	uint32_t exit, detail;
+	int err;
+};
+
+static void wk_vcpu_wake(struct wk_vcpu *v)
+{
+	if (!__atomic_exchange_n(&v->woken, 1, __ATOMIC_SEQ_CST) && write(v->pipe[1], "", 1) < 0)
+		log_line(LOG_ERROR, "the vCPU's pipe: %s", strerror(errno));
+}
+
+static void wk_vcpu_say(struct wk_vcpu *v, const char *text, uint32_t len)
+{
+	pthread_mutex_lock(&v->lock);
+	while (v->text_len + len > WK_VCPU_TEXT)
+		pthread_cond_wait(&v->room, &v->lock);
+	memcpy(v->text + v->text_len, text, len);
+	v->text_len += len;
+	pthread_mutex_unlock(&v->lock);
+	wk_vcpu_wake(v);
+}
+
+static void wk_vcpu_over(struct wk_vcpu *v, uint32_t exit, uint32_t detail, int err)
+{
+	pthread_mutex_lock(&v->lock);
+	v->over = true;
+	v->exit = exit;
+	v->detail = detail;
+	v->err = err;
+	pthread_mutex_unlock(&v->lock);
+	wk_vcpu_wake(v);
+}
+
+static void *wk_vcpu_thread(void *arg)
+{
+	struct wk_vcpu *v = arg;
+	struct co_vcpu_run run;
+
+	for (;;) {
+		uint64_t ports = 0;
+		int err;
+
+		memset(&run, 0, sizeof(run));
+		err = dev_vcpu_run(v->w->vm, &run);
+		if (err == -CO_EINTR)
+			continue;
+		if (err) {
+			/* -CO_EKILLED: the reason is in the status, as for the exit. */
+			wk_vcpu_over(v, err == -CO_EKILLED ? CO_EXIT_KILLED : CO_EXIT_NONE, 0, err);
+			return NULL;
+		}
+		switch (run.exit) {
+		case CO_EXIT_EVENT:
+			for (uint32_t i = 0; i < run.nports && i < CO_RUN_PORTS; i++)
+				if (run.ports[i] < WK_PORTS)
+					ports |= 1ull << run.ports[i];
+			__atomic_fetch_or(&v->ports, ports, __ATOMIC_SEQ_CST);
+			wk_vcpu_wake(v);
+			break;
+		case CO_EXIT_CONSOLE:
+			wk_vcpu_say(v, run.text, run.nports < sizeof(run.text) ? run.nports : sizeof(run.text));
+			break;
+		case CO_EXIT_SHUTDOWN:
+		case CO_EXIT_KILLED:
+			wk_vcpu_over(v, run.exit, run.detail, 0);
+			return NULL;
+		default:
+			break;
+		}
+	}
+}
+
+static void wk_vcpu_last(struct wk_vcpu *v)
+{
+	static const struct { const char *kind, *why; } shutdowns[] = {
+		{ "poweroff", "the guest powered off" },
+		{ "reboot", "the guest asked to reboot" },
+		{ "failed", "the guest asked to be suspended, which this build cannot do" },
+		{ "failed", "the guest's kernel crashed" },
+		{ "failed", "the guest's watchdog expired" },
+		{ "failed", "the guest asked for a soft reset (kexec), which this build cannot do" },
+	};
+	const char *panic = wk_console_panic(v->w->console);
+	struct co_vm_status s;
+
+	if (v->exit == CO_EXIT_SHUTDOWN) {
+		if (v->detail >= sizeof(shutdowns) / sizeof(shutdowns[0]))
+			wk_end(v->w, "failed", (int)v->detail, "the guest shut down for the unknown reason %u", v->detail);
+		else if (panic[0] && v->detail)
+			wk_end(v->w, shutdowns[v->detail].kind, (int)v->detail, "%s: %s",
+			       shutdowns[v->detail].why, panic);
+		else
+			wk_end(v->w, shutdowns[v->detail].kind, (int)v->detail, "%s", shutdowns[v->detail].why);
+		return;
+	}
+	if (v->exit != CO_EXIT_KILLED) {
+		wk_end(v->w, "failed", -1, "the kernel module does not run the vCPU: %s", err_text(-v->err));
+		return;
+	}
+	if (dev_vm_status(v->w->vm, &s) || !s.why[0])
+		snprintf(s.why, sizeof(s.why), "it was ended by the kernel module");
+	s.why[sizeof(s.why) - 1] = 0;
+	wk_end(v->w, "killed", -1, "%s", s.why);
+}
+
+static void wk_vcpu_ready(void *arg, short revents)
+{
+	struct wk_vcpu *v = arg;
+	char text[WK_VCPU_TEXT], junk[64];
+	uint64_t ports;
+	uint32_t len;
+	bool over;
+
+	(void)revents;
+	if (read(v->pipe[0], junk, sizeof(junk)) < 0 && errno != EAGAIN)
+		log_line(LOG_ERROR, "the vCPU's pipe: %s", strerror(errno));
+	/* Cleared before we look: whatever comes later wakes us again. */
+	__atomic_store_n(&v->woken, 0, __ATOMIC_SEQ_CST);
+	pthread_mutex_lock(&v->lock);
+	len = v->text_len;
+	memcpy(text, v->text, len);
+	v->text_len = 0;
+	over = v->over;
+	pthread_cond_signal(&v->room);
+	pthread_mutex_unlock(&v->lock);
+	ports = __atomic_exchange_n(&v->ports, 0, __ATOMIC_SEQ_CST);
+
+	if (len)
+		wk_console_put(v->w->console, text, len);
+	for (uint32_t port = 0; port < WK_PORTS && !v->w->over; port++)
+		if ((ports >> port & 1) && v->w->ports[port].fn)
+			v->w->ports[port].fn(v->w->ports[port].arg);
+	if (over && !v->w->over) {
+		/* A guest that dies does not wait for us to read its last words. */
+		wk_console_serve(v->w->console);
+		if (!v->w->over)
+			wk_vcpu_last(v);
+	}
+}
+
+struct wk_vcpu *wk_vcpu_new(struct wk *w)
+{
+	struct wk_vcpu *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	v->w = w;
+	pthread_mutex_init(&v->lock, NULL);
+	pthread_cond_init(&v->room, NULL);
+	if (pipe(v->pipe) || loop_nonblock(v->pipe[0]) || loop_nonblock(v->pipe[1]) ||
+	    !loop_add(w->loop, v->pipe[0], POLLIN, wk_vcpu_ready, v)) {
+		free(v);
+		return NULL;
+	}
+	return v;
+}
+
+int wk_vcpu_start(struct wk_vcpu *v, struct err *e)
+{
+	int err = pthread_create(&v->thread, NULL, wk_vcpu_thread, v);
+
+	return err ? err_set(e, CO_ELIMIT, "no thread for the vCPU: %s", strerror(err)) : 0;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * wk.h: the worker's own objects and prototypes, grouped by file.
+ *
+ * A worker is one VM's user half: it runs the vCPU in a thread of its own and
+ * serves xenstore and console from the main thread's loop.  It trusts
+ * colinuxd, and nothing that lies in guest memory.
+ */
+#ifndef WK_H
+#define WK_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "builder/builder.h"
+#include "co_abi.h"
+#include "conlog.h"
+#include "err.h"
+#include "loop.h"
+#include "msg.h"
+
+#define WK_DOMID		1u
+#define WK_HOME			"/local/domain/1"
+#define WK_PORTS		64u	/* that can be bound: more come with more devices */
+
+struct wk_xs;
+struct wk_console;
+struct wk_vcpu;
+
+typedef void (*wk_port_fn)(void *arg);
+
+struct wk {
+	struct loop *loop;
+	struct msg *root;		/* colinuxd */
+	json_t *setup;			/* what it told us about the VM */
+	const char *name;
+	uint64_t ram_pages;
+	int vm;				/* the VM's handle */
+	uint8_t *memory;		/* guest frames 0 .. ram_pages - 1 */
+	int conlog_fd;
+	struct conlog *conlog;
+	struct wk_builder_out out;
+	struct wk_xs *xs;
+	struct wk_console *console;
+	struct wk_vcpu *vcpu;
+	struct { wk_port_fn fn; void *arg; } ports[WK_PORTS];
+	bool built, over;
+};
+
+/* main.c */
+void wk_end(struct wk *w, const char *kind, int exit, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));	/* tells colinuxd; the loop ends */
+void wk_event(struct wk *w, const char *event, const char *line);	/* line may be NULL */
+void wk_reply(struct wk *w, json_int_t id, json_t *result);		/* steals result */
+void wk_fail(struct wk *w, json_int_t id, const struct err *e);
+
+/* Breach of the guest's contract: the VM is killed with this reason. */
+void wk_kill(struct wk *w, const char *why);
+/* Guest frame's address here; NULL beyond the guest's RAM. */
+void *wk_frame(struct wk *w, uint64_t gfn);
+void wk_port_bind(struct wk *w, uint32_t port, wk_port_fn fn, void *arg);
+void wk_port_raise(struct wk *w, uint32_t port);
+
+/* build.c */
+int wk_build(struct wk *w, struct err *e);	/* domain in memory, out filled in */
+int wk_open_files(struct wk *w, struct err *e);	/* as the owner, before the sandbox closes */
+
+/* vcpu.c */
+struct wk_vcpu *wk_vcpu_new(struct wk *w);	/* NULL: out of resources */
+int wk_vcpu_start(struct wk_vcpu *v, struct err *e);
+
+/* console.c */
+struct wk_console *wk_console_new(struct wk *w, struct conlog *log, const char *ready);
+void wk_console_connect(struct wk_console *c, void *page);
+void wk_console_serve(void *console);			/* both directions of the ring */
+void wk_console_put(struct wk_console *c, const char *text, size_t len);	/* as from the guest */
+void wk_console_write(struct wk_console *c, json_int_t id, const json_t *params);
+void wk_console_flush(struct wk_console *c);		/* tells colinuxd at once */
+const char *wk_console_panic(const struct wk_console *c);	/* "" or the kernel's last cry */
+void wk_console_free(struct wk_console *c);
+
+/* sandbox_<os>.c */
+int wk_sandbox_drop(const json_t *setup, struct err *e);	/* becomes the owner, for good */
+int wk_sandbox_close(uint64_t memory, struct err *e);	/* only serving is possible from here on */
+
+#endif
