@@ -1,75 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The built colinux, run as a person or cron runs it, against a double of the helper. */
 import assert from "node:assert/strict";
-import { FakeError, FakeHelper, type Guest } from "./rpc/testing.ts";
-
-const root = new URL("..", import.meta.url).pathname;
-const colinux = `${Deno.env.get("BUILD") ?? `${root}build`}/bin/colinux`;
-
-interface Ran {
-  code: number;
-  out: string;
-  err: string;
-}
-
-class World {
-  readonly #folder: string;
-  readonly helper: FakeHelper;
-
-  constructor(folder: string, guests: Record<string, Guest>) {
-    this.#folder = folder;
-    this.helper = new FakeHelper(`${folder}/s`, guests);
-  }
-
-  write(name: string, text: string): string {
-    Deno.writeTextFileSync(`${this.#folder}/${name}`, text);
-    return `${this.#folder}/${name}`;
-  }
-
-  /** A definition with files that exist. */
-  define(name: string, more = ""): string {
-    this.write("vmlinuz", "kernel");
-    return this.write(`${name}.jsonc`, `{ "kernel": "vmlinuz"${more} }`);
-  }
-
-  async run(args: string[], input?: string): Promise<Ran> {
-    // As cron does: no HOME, no PATH, the root folder.
-    const child = new Deno.Command(colinux, {
-      args,
-      clearEnv: true,
-      env: { COLINUX_HOME: `${this.#folder}/home`, COLINUX_SOCKET: this.helper.socket },
-      cwd: "/",
-      stdin: input === undefined ? "null" : "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    if (input !== undefined) {
-      const writer = child.stdin.getWriter();
-      await writer.write(new TextEncoder().encode(input));
-      await writer.close();
-    }
-    const { code, stdout, stderr } = await child.output();
-    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-    return { code, out: text(stdout), err: text(stderr) };
-  }
-}
-
-function test(
-  name: string,
-  guests: Record<string, Guest>,
-  body: (world: World) => Promise<void>,
-): void {
-  Deno.test(name, async () => {
-    const folder = await Deno.makeTempDir();
-    const world = new World(folder, guests);
-    try {
-      await body(world);
-    } finally {
-      world.helper.close();
-      await Deno.remove(folder, { recursive: true });
-    }
-  });
-}
+import { FakeError, type Guest } from "./rpc/testing.ts";
+import { root, test } from "./testing.ts";
 
 const BOOTS: Guest = { lines: ["Booting paravirtualized kernel on Xen", "shell here", "~ # "] };
 const READY = ', "ready": { "console": "shell here" }';

@@ -74,8 +74,8 @@ export async function terminalConsole(
     const { columns, rows } = Deno.consoleSize();
     client.call("console.resize", { name, columns, rows }).catch(() => {});
   };
-  say(`[colinux] console of ${name}; ^] for the menu\r\n`);
   Deno.stdin.setRaw(true);
+  say(`[colinux] console of ${name}; ^] for the menu\r\n`);
   Deno.addSignalListener("SIGWINCH", resize);
   const abort = aborted(context.signal);
   try {
