@@ -284,6 +284,28 @@ static void run(const struct attack *a, int n)
 	still_sane();
 }
 
+#define MARKER 0x5345435245542d41ull	/* "A-TERCES" */
+
+/* The frames that nothing of ours lies in, behind the initial mapping's tables. */
+static void each_free_page(int write)
+{
+	u64 first = gfn_of((void *)start->pt_base) + start->nr_pt_frames + 1, found = 0;
+
+	for (u64 gfn = first; gfn < start->nr_pages; gfn++) {
+		u64 *p = (u64 *)spare[8];
+
+		if (hyper(__HYPERVISOR_update_va_mapping, (u64)p, gfn << 12 | PTE_P | PTE_W,
+			  UVMF_INVLPG, 0, 0))
+			die("a frame of RAM cannot be mapped");
+		for (int i = 0; i < 512; i++)
+			if (write)
+				p[i] = MARKER;
+			else
+				found += p[i] == MARKER;
+	}
+	say(write ? "HOSTILE marked\n" : found ? "HOSTILE scanned FOUND\n" : "HOSTILE scanned clean\n");
+}
+
 void hostile_main(struct start_info *s)
 {
 	static const struct attack *const tables[] = {
@@ -301,6 +323,15 @@ void hostile_main(struct start_info *s)
 	say_number(ring());
 	put('\n');
 	still_sane();
+	if (number("mark") >= 0) {
+		each_free_page(1);
+		for (;;)
+			hyper(__HYPERVISOR_sched_op, SCHEDOP_yield, 0, 0, 0, 0);
+	}
+	if (number("scan") >= 0) {
+		each_free_page(0);
+		hyper(__HYPERVISOR_sched_op, SCHEDOP_shutdown, (u64)&off, 0, 0, 0);
+	}
 	for (unsigned int t = 0; t < sizeof(tables) / sizeof(*tables); t++)
 		for (const struct attack *a = tables[t]; a->name; a++, n++)
 			if (only >= 0 ? n == only : n >= from)

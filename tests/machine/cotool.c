@@ -5,6 +5,8 @@
  *   cotool hello          what CO_HELLO says, "name value" lines
  *   cotool abuse          every malformed request; "ok NAME" or "FAIL NAME why"
  *   cotool churn N MIB    makes and drops N VMs of MIB MiB that never run
+ *   cotool storm USEC     interrupts the CPU every USEC microseconds, for ever
+ *   cotool kvm            runs a real-mode guest under the host's KVM, for ever
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +16,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <linux/kvm.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "co_abi.h"
@@ -260,9 +264,70 @@ static int churn(int rounds, uint64_t mib)
 	return hello().held_pages != 0;
 }
 
+static int storm(long usec)
+{
+	struct itimerspec every = { { 0, usec * 1000 }, { 0, usec * 1000 } };
+	int fd = timerfd_create(CLOCK_MONOTONIC, 0);
+	uint64_t n;
+
+	if (fd < 0 || timerfd_settime(fd, 0, &every, NULL)) {
+		perror("cotool: timerfd");
+		return 1;
+	}
+	for (;;)
+		if (read(fd, &n, 8) != 8)
+			return 1;
+}
+
+/* jmp $ with a hlt in between: exits, SVM on, all the time. */
+static int use_kvm(void)
+{
+	static const unsigned char code[] = { 0xf4, 0xeb, 0xfd };
+	int kvm = open("/dev/kvm", O_RDWR), vm, vcpu;
+	struct kvm_userspace_memory_region region = { .memory_size = 4096 };
+	struct kvm_sregs sregs;
+	struct kvm_regs regs = { .rip = 0, .rflags = 2 };
+	unsigned char *page;
+	unsigned long exits = 0;
+	struct kvm_run *run;
+
+	if (kvm < 0 || (vm = ioctl(kvm, KVM_CREATE_VM, 0)) < 0) {
+		perror("cotool: /dev/kvm");
+		return 2;
+	}
+	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	memcpy(page, code, sizeof(code));
+	region.userspace_addr = (uintptr_t)page;
+	if (ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) ||
+	    (vcpu = ioctl(vm, KVM_CREATE_VCPU, 0)) < 0) {
+		perror("cotool: KVM vCPU");
+		return 2;
+	}
+	run = mmap(NULL, ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE, MAP_SHARED,
+		   vcpu, 0);
+	ioctl(vcpu, KVM_GET_SREGS, &sregs);
+	sregs.cs.base = sregs.cs.selector = 0;
+	if (ioctl(vcpu, KVM_SET_SREGS, &sregs) || ioctl(vcpu, KVM_SET_REGS, &regs)) {
+		perror("cotool: KVM registers");
+		return 2;
+	}
+	for (;;) {
+		if (ioctl(vcpu, KVM_RUN, 0) || run->exit_reason != KVM_EXIT_HLT) {
+			printf("KVM exit %u after %lu: %s\n", run->exit_reason, exits, strerror(errno));
+			return 1;
+		}
+		if (++exits % 1000 == 0)
+			printf("KVM exits %lu\n", exits);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
+	if (argc == 3 && !strcmp(argv[1], "storm"))
+		return storm(atol(argv[2]));
+	if (argc == 2 && !strcmp(argv[1], "kvm"))
+		return use_kvm();
 	device = open("/dev/colinux", O_RDWR | O_CLOEXEC);
 	if (device < 0) {
 		perror("cotool: /dev/colinux");
@@ -280,6 +345,6 @@ int main(int argc, char **argv)
 	}
 	if (argc == 4 && !strcmp(argv[1], "churn"))
 		return churn(atoi(argv[2]), atoi(argv[3]));
-	fprintf(stderr, "usage: cotool hello | abuse | churn N MIB\n");
+	fprintf(stderr, "usage: cotool hello | abuse | churn N MIB | storm USEC | kvm\n");
 	return 64;
 }

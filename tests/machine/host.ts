@@ -134,7 +134,9 @@ export class Host implements AsyncDisposable {
 
   async healthy(): Promise<void> {
     const bad = (await Deno.readTextFile(this.log)).split("\n").filter((l) => BAD_LOG.test(l));
-    if (bad.length > 0) throw new Error(`the host's kernel complained: ${bad.slice(0, 5).join("\n")}`);
+    if (bad.length > 0) {
+      throw new Error(`the host's kernel complained: ${bad.slice(0, 5).join("\n")}`);
+    }
   }
 
   async memFree(): Promise<number> {
@@ -178,4 +180,3 @@ async function hostInitrd(kernel: Kernel, scratch: string, options: HostOptions)
   await Deno.remove(root, { recursive: true });
   return file;
 }
-

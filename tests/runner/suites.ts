@@ -45,7 +45,11 @@ async function listed(build: string, suite: string, file: string): Promise<Test[
   // A suite that cannot even say what it has is one failed test.
   if (!success) {
     const why = text.decode(stderr).trim();
-    return [{ name: `${suite}/table`, argv: ["sh", "-c", 'echo "$1"; exit 1', "sh", why], limit: 9 }];
+    return [{
+      name: `${suite}/table`,
+      argv: ["sh", "-c", 'echo "$1"; exit 1', "sh", why],
+      limit: 9,
+    }];
   }
   return text.decode(stdout).split("\n").filter(Boolean).map((line) => {
     const [name = "", limit = "60", ...flags] = line.split(" ");
