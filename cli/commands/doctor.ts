@@ -8,8 +8,8 @@ export function doctorCommand() {
   return verb("doctor", "Check what this machine can do", {
     description: `
 Looks at this machine (device, helper, emulator, accelerators, folders) and, when
-a host runs, asks its helper for its own checks: CPU, module, protection. Changes
-nothing and starts nothing; colinux host start first shows everything.`,
+a host runs, asks its helper for its own checks: CPU, module, protection. Starts
+nothing; colinux host start first shows everything.`,
     examples: [
       ["colinux doctor", "a line each, with advice"],
       ["colinux doctor --json", '{"ok","checks":[{"name","ok","detail","hint"}],"host"}'],

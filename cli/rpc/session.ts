@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A host and a connection to its helper, for one command. */
 import { chooseHost } from "../host/choose.ts";
-import type { Host } from "../host/host.ts";
+import type { Host, Transport } from "../host/host.ts";
 import type { Context } from "../ui/context.ts";
-import { CliError } from "../ui/errors.ts";
+import { CliError, EXIT } from "../ui/errors.ts";
 import { RpcClient } from "./client.ts";
 
 export interface Session {
@@ -13,10 +13,23 @@ export interface Session {
 
 /** Connects to a host that runs already; CliError HOSTDOWN when it does not. */
 export async function openClient(context: Context, host: Host): Promise<RpcClient> {
-  const transport = await host.connect();
+  const transport = await connect(context, host);
   const client = await RpcClient.open(transport, { signal: context.signal });
   context.debug(`connected to ${host.kind} colinuxd ${client.hello?.build ?? ""}`);
   return client;
+}
+
+async function connect(context: Context, host: Host): Promise<Transport> {
+  try {
+    return await host.connect();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    throw new CliError(`the state in ${context.paths.state} belongs to another user`, {
+      name: "STATEDIR",
+      hint: "set COLINUX_HOME to a folder that is yours",
+      exit: EXIT.noPerm,
+    });
+  }
 }
 
 export function isHostDown(error: unknown): boolean {

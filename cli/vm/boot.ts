@@ -74,7 +74,9 @@ export async function bootVm(
     }
     await writeState(paths, current);
     lock.dispose();
-    const wanted = definition.ready !== undefined ? "ready" : "running";
+    // A VM that runs already knows only what it was made from.
+    const made = already ? record?.definition ?? definition : definition;
+    const wanted = made.ready !== undefined ? "ready" : "running";
     const vm = await watch.until(client, current, wanted);
     await writeState(paths, vm);
     return { vm, host: host.kind, already };

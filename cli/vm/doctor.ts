@@ -18,7 +18,7 @@ export interface Report {
 export async function examine(context: Context): Promise<Report> {
   const checks: Check[] = [];
   const add = (name: string, ok: boolean, detail: string, hint?: string) =>
-    checks.push(hint === undefined ? { name, ok, detail } : { name, ok, detail, hint });
+    checks.push(ok || hint === undefined ? { name, ok, detail } : { name, ok, detail, hint });
   const native = await whyNotNative();
   add(
     "native host",

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import assert from "node:assert/strict";
+import { CliError } from "../ui/errors.ts";
+import { whyNotNative } from "./choose.ts";
+import { connectError, LocalHost } from "./local.ts";
+
+Deno.test("native only where device and socket are there", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const [device, socket] = [`${folder}/colinux`, `${folder}/socket`];
+    assert.match(await whyNotNative(device, socket) ?? "", /^no .*colinux here \(.+\)$/);
+    await Deno.writeTextFile(device, "");
+    assert.match(await whyNotNative(device, socket) ?? "", /colinuxd does not run/);
+    await Deno.writeTextFile(socket, "");
+    assert.equal(await whyNotNative(device, socket), undefined);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a helper that is absent, or refuses us, is said in words", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const host = new LocalHost("", `${folder}/none`);
+    await assert.rejects(
+      host.connect(),
+      (error) => error instanceof CliError && error.name === "HOSTDOWN" && error.exit === 69,
+    );
+    assert.equal((await host.status()).running, false);
+    const refused = connectError("/s", new Deno.errors.PermissionDenied());
+    assert.deepEqual([refused.name, refused.exit], ["PERM", 77]);
+    assert.throws(() => host.stop(), CliError);
+    await Deno.writeTextFile(`${folder}/kernel`, "x");
+    const { path } = await host.publishFile(`${folder}/../${folder.split("/").at(-1)}/kernel`);
+    assert.equal(path, await Deno.realPath(`${folder}/kernel`));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
