@@ -29,7 +29,7 @@ export interface Layout {
   verdicts: string;
 }
 
-export function layout(paths: Paths): Layout {
+export function layout(paths: Pick<Paths, "state" | "run">): Layout {
   const dir = `${paths.state}/vhost`;
   return {
     daemon: `${paths.run}/daemon.sock`,

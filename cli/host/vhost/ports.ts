@@ -11,6 +11,8 @@ import { sendBytes } from "./wire.ts";
 
 /** The relay answers in milliseconds; a machine under load in seconds. */
 const BANNER_MS = 15_000;
+/** QEMU holds back events for up to a second. */
+const FREED_MS = 3000;
 const DRAIN_MS = 100;
 const CHUNK = 64 << 10;
 
@@ -116,7 +118,7 @@ export class PortPool {
           exit: EXIT.tempFail,
         }),
       );
-    }, this.#patience);
+    }, Math.min(this.#patience, FREED_MS));
     this.#waiting.push(go);
     try {
       return await promise;

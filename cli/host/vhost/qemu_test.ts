@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import type { Accelerator } from "./accel.ts";
+import { candidates, condemn } from "./accel.ts";
+import { layout, PORTS } from "./layout.ts";
+import { MIB, optionsFromEnvironment } from "./options.ts";
+import { kernelCommandLine, qemuArguments } from "./qemu.ts";
+import { packError, unpackError } from "./wire.ts";
+import { CliError } from "../../ui/errors.ts";
+
+const TCG: Accelerator = { name: "tcg", cpu: "qemu64", patience: undefined, protect: "none" };
+const at = layout({ state: "/s", run: "/r,un" });
+const image = { release: "6.1", vmlinuz: "/v", initrd: "/i" };
+
+function check(ok: boolean, what: string): void {
+  if (!ok) throw new Error(what);
+}
+
+Deno.test("qemu: no network, no TCP port, no unsafe cache, a name for every stream", () => {
+  const args = qemuArguments(image, TCG, optionsFromEnvironment(), 2048 * MIB, at);
+  const line = args.join(" ");
+  for (const bad of ["tcp:", "netdev", "unsafe", "vnc", ":5"]) {
+    check(!line.includes(bad), `${bad} in ${line}`);
+  }
+  check(args.includes("-nodefaults"), "-nodefaults is missing");
+  check(line.includes("path=/r,,un/port0.sock"), "a comma in a path is not doubled");
+  const streams = args.filter((arg) => /name=colinux\.\d+,/.test(arg));
+  check(streams.length === PORTS, `${streams.length} streams`);
+  check(!line.includes("colinux.debug"), "a debug shell nobody asked for");
+});
+
+Deno.test("qemu: protect follows the accelerator unless asked for", () => {
+  const options = optionsFromEnvironment();
+  check(kernelCommandLine(TCG, options).includes("colinux.protect=none"), "default");
+  const asked = kernelCommandLine(TCG, { ...options, protect: "wp" });
+  check(asked.includes("colinux.protect=wp"), asked);
+});
+
+Deno.test("accelerators: a verdict lasts until the next boot", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    await condemn(path, "kvm", "no sign of life");
+    const { list, why } = await candidates(path, optionsFromEnvironment());
+    check(list.length === 1 && list[0]?.name === "tcg", JSON.stringify(list));
+    check(why === "no /dev/kvm" || why === "kvm: no sign of life", String(why));
+    await Deno.writeTextFile(path, JSON.stringify({ boot: "another", bad: { kvm: "x" } }));
+    const fresh = await candidates(path, optionsFromEnvironment());
+    check(fresh.why !== "kvm: x", "an old verdict counts");
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
+Deno.test("wire: an error crosses whole", () => {
+  const error = new CliError("no memory", { name: "NOMEM", hint: "less", exit: 69, detail: "d" });
+  const back = unpackError(JSON.parse(JSON.stringify(packError(error))));
+  check(back.message === error.message && back.name === "NOMEM", "message or name");
+  check(back.hint === "less" && back.exit === 69 && back.detail === "d", "hint, exit or detail");
+  check(unpackError("nonsense").exit === 70, "nonsense");
+});
