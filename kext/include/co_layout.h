@@ -32,9 +32,9 @@
 #define MON_HOLE_START	MON_UL(0xffff800000000000)
 #define MON_HOLE_END	MON_UL(0xffff880000000000)	/* exclusive */
 
-#define MON_TEXT	MON_BASE			/* the blob; user view too */
-#define MON_VM		(MON_BASE + MON_UL(0x200000))	/* struct mon_vm, trace ring */
-#define MON_GATE	MON_GB(1)			/* gate pages; user view too */
+#define MON_TEXT	MON_GB(1)			/* the blob; user view too */
+#define MON_VM		(MON_TEXT + MON_UL(0x200000))	/* struct mon_vm, trace ring */
+#define MON_GATE	MON_BASE			/* gate pages; user view too */
 #define MON_VCPU	(MON_GATE + MON_UL(0x200000))	/* struct mon_vcpu, C stack */
 #define MON_ENTRY	MON_GB(2)			/* entry pages; user view too */
 #define MON_VINFO	(MON_ENTRY + MON_UL(0x200000))	/* alias of the guest's vcpu_info */
@@ -63,11 +63,11 @@
 #define MON_STACK_TOP	(MON_STACK + MON_STACK_PAGES * 0x1000)
 #define MON_STATE	MON_STACK_TOP			/* struct mon_vcpu */
 #define MON_STATE_PAGES	3
-#define MON_VCPU_PAGES	(MON_STACK_PAGES + MON_STATE_PAGES)
+#define MON_VINFO_PT	(MON_STATE + MON_STATE_PAGES * 0x1000)	/* leaf table of MON_VINFO */
+#define MON_VCPU_PAGES	(MON_STACK_PAGES + MON_STATE_PAGES + 1)
 
 /* Pages inside MON_ENTRY: scratch and entry stack, then the IST stacks. */
 #define MON_ENTRY_PAGES	2
-#define MON_ENTRY_IRET	(MON_ENTRY + 0x40)		/* outgoing iret frame, 5 words */
 #define MON_ENTRY_RSP0	(MON_ENTRY + 0x1000)
 #define MON_IST_FAULT	(MON_ENTRY + 0x1400)		/* #DF #TS #NP #SS #GP #PF */
 #define MON_IST_NMI	(MON_ENTRY + 0x1800)
@@ -119,7 +119,9 @@ struct mon_entry {
 	co_u64 user_mode;		/* 1: ring 3 ran last; only the guest's own business */
 	co_u64 tmp;
 	co_u64 pad[5];
-	co_u64 iret[5];
+	co_u64 iret[5];			/* slow path's outgoing frame */
+	co_u64 pad2[3];
+	co_u64 fast[5];			/* fast path's */
 };
 
 /*
@@ -132,6 +134,7 @@ struct mon_gate {
 	co_u64 syscall_rip;		/* 0: take the slow path */
 	co_u64 vinfo;			/* address of the vcpu_info alias */
 	co_u64 iret_slow;		/* non-zero: every iret takes the slow path */
+	co_u64 protect;			/* non-zero: the slow path toggles CR0.WP */
 };
 
 /* Per guest frame. */
@@ -154,11 +157,12 @@ struct mon_shadow {
 	co_u16 present;			/* non-zero entries (non-leaf levels) */
 	co_u8 level;			/* 0 free, 1..4, MON_LEVEL_USER, MON_LEVEL_TOP5 */
 	co_u8 vcpu;			/* top level: whose */
-	co_u8 live;			/* top level: some vCPU runs on it */
-	co_u8 pad[5];
+	co_u8 pad[6];
 };
+/* 1..4 as the guest's tables */
 #define MON_LEVEL_USER	5		/* user view of a root */
 #define MON_LEVEL_TOP5	6		/* LA57: the page above a root */
+#define MON_LEVEL_TOP5_USER 7		/* and above its user view */
 
 struct mon_port {
 	co_u8 state;			/* MON_PORT_* */
@@ -253,10 +257,11 @@ struct mon_vcpu {
 	co_u64 dr[8];
 	co_u64 cr4;			/* guest's claim */
 	co_u64 xcr0;
-	co_u32 ts;			/* guest's CR0.TS */
+	co_u32 ts, ts_live;		/* guest's CR0.TS; what CR0 holds now */
 	co_u32 iopl;
 
 	/* the shadow root */
+	co_u64 guest_l3, user_l3;	/* host frames of the slot's two views */
 	co_u32 root, user_root, top5, user_top5;
 	co_u32 reload;			/* CR3 must be written before the guest runs */
 	co_u32 new_root;		/* cr3_gfn changed */
@@ -271,7 +276,7 @@ struct mon_vcpu {
 	co_u64 gdt_gfn[MON_GDT_GUEST_PAGES];
 	co_u32 time_seq;
 	co_u32 nmi_pending, mc_pending;	/* set by their handlers inside the monitor */
-	co_u32 dead;
+	co_u32 dead, dr_live;
 	co_u64 run_tsc;
 	struct co_counters counters;
 	struct mon_trap traps[256];
@@ -301,7 +306,7 @@ struct co_passage {
 	struct co_descriptor_ptr mon_idtr; co_u8 pad4[6];
 };
 
-_Static_assert(sizeof(struct mon_shadow) == 40, "mon_shadow");
+_Static_assert(sizeof(struct mon_shadow) == 32, "mon_shadow");
 _Static_assert(sizeof(struct mon_finfo) == 8, "mon_finfo");
 _Static_assert(sizeof(struct mon_vm) <= MON_VM_PAGES * 4096, "mon_vm");
 _Static_assert(sizeof(struct mon_vcpu) <= MON_STATE_PAGES * 4096, "mon_vcpu");

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The guest's time: the host's clock that counts through suspend, as a line
+ * through (TSC, ns) that the monitor and the guest follow by themselves.
+ */
+#include "core.h"
+
+#define SLACK_NS	200000000ull	/* a jump this large is a suspend or a TSC gone wrong */
+
+static u64 rdtsc(void)
+{
+	u32 lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (u64)hi << 32 | lo;
+}
+
+static u64 scale(u64 delta, u32 mul, s32 shift)
+{
+	u64 lo, hi;
+
+	delta = shift < 0 ? delta >> -shift : delta << shift;
+	lo = (delta & 0xffffffff) * mul;
+	hi = (delta >> 32) * mul;
+	return hi + (lo >> 32);
+}
+
+/* mul, shift such that ns = (ticks << shift) * mul >> 32, mul in [2^31, 2^32). */
+static void frequency(u64 khz, u32 *mul, s32 *shift)
+{
+	u64 hz = khz * 1000;
+	s32 s = 0;
+
+	while (hz > 2000000000ull) {
+		hz >>= 1;
+		s--;
+	}
+	while (hz <= 1000000000ull) {	/* <=: at exactly 1 GHz the multiplier would be 2^32 */
+		hz <<= 1;
+		s++;
+	}
+	*mul = (u32)((1000000000ull << 32) / hz);
+	*shift = s;
+}
+
+static void set_line(struct co_vm *vm, u64 tsc, u64 ns)
+{
+	struct mon_time *t = &vm->mon->time;
+	u64 sec;
+	u32 nsec;
+
+	co_os_wall(&sec, &nsec);
+	t->tsc = tsc;
+	t->system_ns = ns;
+	t->stable = (u32)co_os_tsc_stable();
+	if (!t->wall_sec) {		/* constant: wall = this + system time */
+		u64 wall = sec * 1000000000ull + nsec - ns;
+
+		t->wall_sec = wall / 1000000000ull;
+		t->wall_nsec = wall % 1000000000ull;
+	}
+	t->seq += 2;
+}
+
+void co_time_start(struct co_vm *vm)
+{
+	struct mon_time *t = &vm->mon->time;
+
+	frequency(co_os_tsc_khz(), &t->mul, &t->shift);
+	t->wall_sec = 0;
+	set_line(vm, rdtsc(), co_os_now_ns());
+	vm->time_checked = t->tsc;
+}
+
+u64 co_time_now(struct co_vm *vm)
+{
+	struct mon_time *t = &vm->mon->time;
+
+	return t->system_ns + scale(rdtsc() - t->tsc, t->mul, t->shift);
+}
+
+/*
+ * Between two passages: is the line still true?  After a suspend the TSC may have
+ * stopped or started again; an unstable TSC is followed step by step.  Time never
+ * goes back.
+ */
+void co_time_check(struct co_vm *vm)
+{
+	struct mon_time *t = &vm->mon->time;
+	u64 tsc = rdtsc(), now, guest;
+
+	if (t->stable && tsc >= vm->time_checked && tsc - vm->time_checked < co_os_tsc_khz() * 20)
+		return;
+	now = co_os_now_ns();
+	guest = tsc >= t->tsc ? co_time_now(vm) : 0;
+	if (tsc < vm->time_checked || now > guest + SLACK_NS || !co_os_tsc_stable()) {
+		u64 last = t->system_ns +
+			   (vm->time_checked >= t->tsc ? scale(vm->time_checked - t->tsc, t->mul, t->shift) : 0);
+
+		set_line(vm, tsc, now > last ? now : last);
+	}
+	vm->time_checked = tsc;
+}
+
+/* The guest's one-shot deadline on a host timer. */
+void co_timer_arm(struct co_vcpu *v)
+{
+	u64 now, deadline = v->mon->deadline_ns;
+
+	v->timer_fired = 0;
+	if (!deadline) {
+		co_os_timer_cancel(v->timer);
+		return;
+	}
+	now = co_time_now(v->vm);
+	co_os_timer_arm(v->timer, deadline > now ? deadline - now : 0);
+}

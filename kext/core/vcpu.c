@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The run loop: one vCPU, from CO_VCPU_RUN until something that user space must
+ * see.  Caller: device.c, in the worker's own thread.
+ *
+ * What the monitor says in mon_vcpu is trusted as far as ring 0 of the guest
+ * world is; the guest cannot write there.
+ */
+#include "core.h"
+
+#define barrier_full()	__sync_synchronize()
+
+static void timer_fired(void *arg)
+{
+	struct co_vcpu *v = arg;
+
+	v->timer_fired = 1;
+	co_vcpu_kick(v);
+}
+
+int co_vcpu_init(struct co_vm *vm, struct co_vcpu *v)
+{
+	u32 *fpu;
+
+	v->vm = vm;
+	v->cpu = CO_NO_CPU;
+	v->run_lock = co_os_mutex_new();
+	v->wait = co_os_wait_new();
+	v->timer = co_os_timer_new(timer_fired, v);
+	if (!v->run_lock || !v->wait || !v->timer)
+		return -CO_ENOMEM;
+	if (co_block_alloc(vm, &v->state, MON_VCPU_PAGES * CO_PAGE_SIZE) ||
+	    co_block_alloc(vm, &v->gate, MON_GATE_PAGES * CO_PAGE_SIZE) ||
+	    co_block_alloc(vm, &v->entry, MON_ENTRY_PAGES * CO_PAGE_SIZE) ||
+	    co_block_alloc(vm, &v->host, 2 * CO_PAGE_SIZE) ||
+	    co_block_alloc(vm, &v->fpu, co_host.fpu_bytes))
+		return -CO_ENOMEM;
+	v->mon = (struct mon_vcpu *)((char *)v->state.va + MON_STACK_PAGES * CO_PAGE_SIZE);
+	v->vars = (struct mon_gate *)((char *)v->gate.va + (MON_GATE_VARS - MON_GATE));
+	v->passage = v->host.va;
+	fpu = v->fpu.va;
+	*(u16 *)fpu = 0x37f;		/* x87 control word */
+	fpu[6] = 0x1f80;		/* MXCSR */
+	return 0;
+}
+
+void co_vcpu_free(struct co_vcpu *v)
+{
+	if (v->timer)
+		co_os_timer_free(v->timer);
+	if (v->wait)
+		co_os_wait_free(v->wait);
+	if (v->run_lock)
+		co_os_mutex_free(v->run_lock);
+	co_block_free(&v->fpu);
+	co_block_free(&v->host);
+	co_block_free(&v->entry);
+	co_block_free(&v->gate);
+	co_block_free(&v->state);
+}
+
+/* Until the first run the "C code" that stopped is mon_first_entry, six registers deep. */
+static void prepare_first_entry(struct co_vcpu *v)
+{
+	u64 *top = (u64 *)((char *)v->state.va + MON_STACK_PAGES * CO_PAGE_SIZE);
+	u64 *l3 = (u64 *)v->views.va;
+
+	*--top = 0;
+	*--top = co_host.header->first;
+	top -= 6;
+	v->mon->c_rsp = MON_STACK_TOP - 8 * 8;
+	v->mon->xcr0 = co_host.has_xsave ? 1 : 0;
+	v->mon->cr4 = 0x20 | 0x200 | 0x400;
+	/* The root to start on is the transition root: the monitor makes the guest's own. */
+	v->vars->kernel_cr3 = v->passage->trans_cr3;
+	(void)l3;
+}
+
+int co_vcpu_set(struct co_vm *vm, const struct co_vm_set *s)
+{
+	struct co_vcpu *v = &vm->vcpu;
+	int ret = 0;
+
+	if (s->vcpu != 0 || s->cr3_gfn >= vm->ram_pages)
+		return -CO_EINVAL;
+	co_os_mutex_lock(vm->lock);
+	if (v->started || vm->state != CO_VM_CREATED) {
+		ret = -CO_ESTATE;
+	} else {
+		v->mon->start_rip = s->rip;
+		v->mon->start_rsp = s->rsp;
+		v->mon->start_rsi = s->rsi;
+		v->mon->start_gfn = s->cr3_gfn;
+		co_cpu_gates(v);
+		prepare_first_entry(v);
+		co_time_start(vm);
+		v->started = 1;
+		vm->state = CO_VM_RUNNING;
+	}
+	co_os_mutex_unlock(vm->lock);
+	return ret;
+}
+
+/* Make the vCPU look at its inbox, its timer and `killed`; any context. */
+void co_vcpu_kick(struct co_vcpu *v)
+{
+	u32 cpu;
+
+	barrier_full();
+	cpu = v->cpu;
+	if (cpu != CO_NO_CPU)
+		co_os_kick(cpu);
+	co_os_wait_wake(v->wait);
+}
+
+static int runnable(void *arg)
+{
+	struct co_vcpu *v = arg;
+
+	return v->vm->mon->inbox_summary || v->timer_fired || v->vm->killed ||
+	       (v->mon->deadline_ns && co_time_now(v->vm) >= v->mon->deadline_ns);
+}
+
+/*
+ * TOUR 3: One trip into the guest world and back, then whatever the host is owed:
+ * the interrupt that ended it is raised again in the host's own IDT.
+ */
+static u32 pass(struct co_vcpu *v)
+{
+	u32 why;
+
+	co_os_world_enter();
+	v->cpu = co_os_cpu();
+	barrier_full();
+	if (v->vm->killed) {
+		v->cpu = CO_NO_CPU;
+		co_os_world_leave();
+		return MON_EXIT_NONE;
+	}
+	co_cpu_pass(v);
+	v->cpu = CO_NO_CPU;
+	why = v->mon->exit;
+	v->mon->exit = MON_EXIT_NONE;
+	switch (why) {
+	case MON_EXIT_IRQ:
+		v->mon->counters.interrupts++;
+		co_passage_int(v->mon->host_irq & 255);
+		break;
+	case MON_EXIT_NMI:
+		v->mon->counters.nmis++;
+		co_passage_int(2);
+		break;
+	case MON_EXIT_MC:
+		co_passage_int(18);
+		break;
+	}
+	co_os_world_leave();
+	return why;
+}
+
+static void copy_why(char *to, const char *from)
+{
+	u32 i;
+
+	for (i = 0; i + 1 < CO_WHY_LEN && from[i]; i++)
+		to[i] = from[i];
+	to[i] = 0;
+}
+
+static void fill_exit(struct co_vcpu *v, struct co_vcpu_run *r)
+{
+	u32 i;
+
+	if (r->exit == CO_EXIT_EVENT) {
+		r->nports = v->mon->nports > CO_RUN_PORTS ? CO_RUN_PORTS : v->mon->nports;
+		for (i = 0; i < r->nports; i++)
+			r->ports[i] = v->mon->ports[i];
+	} else if (r->exit == CO_EXIT_CONSOLE) {
+		r->nports = v->mon->exit_len > sizeof(r->text) ? sizeof(r->text) : v->mon->exit_len;
+		for (i = 0; i < r->nports; i++)
+			r->text[i] = ((char *)v->mon->ports)[i];
+	}
+}
+
+/* What the monitor's exit means outside; CO_EXIT_NONE: run on. */
+static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
+{
+	struct co_vm *vm = v->vm;
+	char text[CO_WHY_LEN];
+
+	switch (why) {
+	case MON_EXIT_IRQ:
+	case MON_EXIT_NMI:
+	case MON_EXIT_MC:
+	case MON_EXIT_YIELD:
+		co_os_yield();
+		return CO_EXIT_NONE;
+	case MON_EXIT_TIMER:
+		co_timer_arm(v);
+		return CO_EXIT_NONE;
+	case MON_EXIT_BLOCK:
+		co_timer_arm(v);
+		if (co_os_wait_until(v->wait, runnable, v))
+			return CO_EXIT_INTR;
+		v->timer_fired = 0;
+		return CO_EXIT_NONE;
+	case MON_EXIT_EVENT:
+		return CO_EXIT_EVENT;
+	case MON_EXIT_CONSOLE:
+		return CO_EXIT_CONSOLE;
+	case MON_EXIT_SHUTDOWN:
+		vm->shutdown_reason = r->detail = v->mon->exit_arg;
+		vm->state = CO_VM_SHUTDOWN;
+		return CO_EXIT_SHUTDOWN;
+	case MON_EXIT_KILL:
+		copy_why(text, v->mon->why);
+		co_vm_kill(vm, text);
+		return CO_EXIT_NONE;
+	case MON_EXIT_NONE:
+		return CO_EXIT_NONE;
+	default:
+		co_vm_kill(vm, "the monitor left for a reason that does not exist");
+		return CO_EXIT_NONE;
+	}
+}
+
+int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
+{
+	struct co_vcpu *v = &vm->vcpu;
+	int ret;
+
+	if (r->vcpu != 0)
+		return -CO_EINVAL;
+	if (!v->started)
+		return -CO_ESTATE;
+	if (!co_os_mutex_trylock(v->run_lock))
+		return -CO_EBUSY;
+	r->exit = CO_EXIT_NONE;
+	r->detail = r->nports = 0;
+	ret = co_memory_refresh(v);
+	while (!ret && r->exit == CO_EXIT_NONE) {
+		if (vm->killed) {
+			r->exit = CO_EXIT_KILLED;
+		} else if (vm->state != CO_VM_RUNNING) {
+			r->exit = CO_EXIT_SHUTDOWN;
+			r->detail = vm->shutdown_reason;
+		} else if (co_os_interrupted()) {
+			r->exit = CO_EXIT_INTR;
+		} else {
+			co_time_check(vm);
+			r->exit = handle(v, pass(v), r);
+		}
+	}
+	fill_exit(v, r);
+	co_os_mutex_unlock(v->run_lock);
+	return ret;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Page-table hypercalls: mmu_update, mmuext_op, update_va_mapping.
+ *
+ * Called by hypercall.c.  A guest may write any frame of its own by these; what
+ * keeps the host safe is that a shadow entry is made from each value by
+ * shadow.c, never taken from it.
+ */
+#include "mon.h"
+
+/* Would the guest's entry name a frame it does not have? */
+static int bad_entry(u64 e)
+{
+	return (e & PTE_P) && !mon_frame_ptr((e & PTE_ADDR) >> 12);
+}
+
+static void write_entry(u64 gfn, u32 index, u64 value)
+{
+	u64 *p = (u64 *)mon_frame_ptr(gfn) + index;
+
+	__asm__ volatile("movq %1, %0" : "=m"(*p) : "r"(value) : "memory");
+	if (FINFO(gfn)->shadow)
+		mon_shadow_write(gfn, index, value);
+}
+
+static s64 update_one(u64 ptr, u64 value)
+{
+	u64 gfn = ptr >> 12;
+	u32 index = (u32)(ptr & 4095) >> 3;
+	u64 *p = mon_frame_ptr(gfn);
+
+	switch (ptr & 7) {
+	case MMU_PT_UPDATE_PRESERVE_AD:
+		if (!p || bad_entry(value))
+			return -XEN_EINVAL;
+		value |= mon_once(&p[index]) & (PTE_A | PTE_D);
+		write_entry(gfn, index, value);
+		return 0;
+	case MMU_NORMAL_PT_UPDATE:
+		if (!p || bad_entry(value))
+			return -XEN_EINVAL;
+		write_entry(gfn, index, value);
+		return 0;
+	case MMU_MACHPHYS_UPDATE:	/* mfn == pfn here: only the identity is right */
+		return p && value == gfn ? 0 : -XEN_EINVAL;
+	default:
+		return -XEN_ENOSYS;
+	}
+}
+
+s64 mon_hc_mmu_update(u64 va, u32 count, u64 done_va, u32 *done)
+{
+	struct mmu_update u;
+	s64 ret;
+
+	(void)done_va;
+	for (*done = 0; *done < count; ++*done, va += sizeof(u)) {
+		if (mon_get(&u, va, sizeof(u)))
+			return -XEN_EFAULT;
+		ret = update_one(u.ptr, u.val);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static void flush_all(void)
+{
+	mon_shadow_sync();
+	V->reload = 1;
+}
+
+s64 mon_hc_update_va(u64 va, u64 value, u64 flags)
+{
+	struct mon_walk w;
+
+	if (!mon_guest_va(va) || bad_entry(value))
+		return -XEN_EINVAL;
+	mon_walk(&w, va, 0);
+	if (w.reached != 1)
+		return -XEN_EINVAL;
+	write_entry(w.gfn[1], (u32)(va >> 12) & 511, value);
+	switch (flags & UVMF_FLUSHTYPE_MASK) {
+	case UVMF_TLB_FLUSH:
+		flush_all();
+		break;
+	case UVMF_INVLPG:
+		mon_shadow_sync_va(va);
+		break;
+	}
+	return 0;
+}
+
+static s64 clear_page(u64 gfn)
+{
+	u64 *p = mon_frame_ptr(gfn), n = 512;
+
+	if (!p || FINFO(gfn)->shadow)
+		return -XEN_EINVAL;
+	__asm__ volatile("rep stosq" : "+D"(p), "+c"(n) : "a"(0ull) : "memory");
+	return 0;
+}
+
+static s64 copy_page(u64 to, u64 from)
+{
+	u64 *t = mon_frame_ptr(to), *f = mon_frame_ptr(from), n = 512;
+
+	if (!t || !f || FINFO(to)->shadow)
+		return -XEN_EINVAL;
+	__asm__ volatile("rep movsq" : "+D"(t), "+S"(f), "+c"(n) : : "memory");
+	return 0;
+}
+
+static s64 ext_one(const struct mmuext_op *op)
+{
+	u64 gfn = op->arg1.mfn;
+
+	switch (op->cmd) {
+	case MMUEXT_PIN_L1_TABLE:
+	case MMUEXT_PIN_L2_TABLE:
+	case MMUEXT_PIN_L3_TABLE:
+	case MMUEXT_PIN_L4_TABLE:
+		if (!mon_frame_ptr(gfn))
+			return -XEN_EINVAL;
+		FINFO(gfn)->flags |= MON_F_PINNED;
+		return 0;
+	case MMUEXT_UNPIN_TABLE:
+		if (!mon_frame_ptr(gfn))
+			return -XEN_EINVAL;
+		FINFO(gfn)->flags &= (u8)~MON_F_PINNED;
+		mon_shadow_drop_frame(gfn);
+		return 0;
+	case MMUEXT_NEW_BASEPTR:
+		if (!mon_frame_ptr(gfn))
+			return -XEN_EINVAL;
+		mon_shadow_new_base(gfn);
+		return 0;
+	case MMUEXT_NEW_USER_BASEPTR:
+		/* Users run on the kernel's root: the U bit separates them (user view apart). */
+		if (gfn && !mon_frame_ptr(gfn))
+			return -XEN_EINVAL;
+		V->user_gfn = gfn;
+		return 0;
+	case MMUEXT_TLB_FLUSH_LOCAL:
+	case MMUEXT_TLB_FLUSH_MULTI:
+	case MMUEXT_TLB_FLUSH_ALL:
+		flush_all();
+		return 0;
+	case MMUEXT_INVLPG_LOCAL:
+	case MMUEXT_INVLPG_MULTI:
+	case MMUEXT_INVLPG_ALL:
+		mon_shadow_sync_va(op->arg1.linear_addr);
+		return 0;
+	case MMUEXT_FLUSH_CACHE:
+	case MMUEXT_FLUSH_CACHE_GLOBAL:
+		return 0;		/* guests have no devices that bypass the cache */
+	case MMUEXT_SET_LDT:
+		return mon_set_ldt(op->arg1.linear_addr, op->arg2.nr_ents);
+	case MMUEXT_CLEAR_PAGE:
+		return clear_page(gfn);
+	case MMUEXT_COPY_PAGE:
+		return copy_page(gfn, op->arg2.src_mfn);
+	default:
+		return -XEN_ENOSYS;
+	}
+}
+
+s64 mon_hc_mmuext(u64 va, u32 count, u64 done_va, u32 *done)
+{
+	struct mmuext_op op;
+	s64 ret;
+
+	(void)done_va;
+	for (*done = 0; *done < count; ++*done, va += sizeof(op)) {
+		if (mon_get(&op, va, sizeof(op)))
+			return -XEN_EFAULT;
+		ret = ext_one(&op);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The guest's own page tables, and the one door to its memory.
+ *
+ * Called by every other file of the monitor.  Distrusts everything it reads:
+ * entries are fetched once, frames go through mon_frame_ptr.  Nothing here
+ * dereferences a guest virtual address: with WP off that would ignore the
+ * guest's own protection, and inside the hole it would be ours.
+ */
+#include "mon.h"
+
+/* TOUR 9: The one door.  Every guest frame number becomes a pointer here or nowhere. */
+void *mon_frame_ptr(u64 gfn)
+{
+	if (gfn >= VM->frames || (FINFO(gfn)->flags & MON_F_RELEASED))
+		return 0;
+	return (void *)(MON_PHYS + (gfn << 12));
+}
+
+u64 mon_frame_hfn(u64 gfn)
+{
+	return (((u64 *)MON_PHYSPT)[gfn] & PTE_ADDR) >> 12;
+}
+
+int mon_walk(struct mon_walk *w, u64 va, u32 access)
+{
+	u64 gfn = V->cr3_gfn, flags = PTE_RW | PTE_US, nx = 0;
+	int level;
+
+	w->complete = 0;
+	w->reached = 5;
+	w->error = 0;
+	if (!mon_guest_va(va))
+		return 0;
+	for (level = 4; level >= 1; level--) {
+		u64 *table = mon_frame_ptr(gfn);
+		u64 e;
+
+		if (!table)
+			goto reserved;
+		e = mon_once(&table[(va >> (3 + 9 * level)) & 511]);
+		w->gfn[level] = gfn;
+		w->entry[level] = e;
+		w->reached = level;
+		if (!(e & PTE_P))
+			return 0;
+		if (level > 1 && (e & PTE_PS) && level < 4)
+			goto reserved;	/* large pages are masked out of CPUID */
+		flags &= e;
+		nx |= e & PTE_NX;
+		gfn = (e & PTE_ADDR) >> 12;
+	}
+	w->flags = (flags & (PTE_RW | PTE_US)) | nx;
+	w->complete = 1;
+	w->error = PF_P;
+	if (!mon_frame_ptr(gfn))
+		goto reserved;
+	if ((access & PF_W) && !(flags & PTE_RW))
+		return 0;
+	if ((access & PF_U) && !(flags & PTE_US))
+		return 0;
+	if ((access & PF_I) && nx)
+		return 0;
+	return 1;
+reserved:
+	w->error = PF_P | PF_RSVD;
+	return 0;
+}
+
+static int set_bits(u64 gfn, u64 index, u64 old, u64 bits)
+{
+	u64 *p = (u64 *)mon_frame_ptr(gfn) + index;
+	u64 seen = old;
+
+	__asm__ volatile("lock cmpxchgq %2, %1"
+			 : "+a"(seen), "+m"(*p) : "r"(old | bits) : "memory", "cc");
+	return seen == old;
+}
+
+int mon_walk_mark(struct mon_walk *w, u64 va, u32 access)
+{
+	int level;
+
+	for (level = 4; level >= 1; level--) {
+		u64 want = PTE_A;
+
+		if (level == 1 && (access & PF_W))
+			want |= PTE_D;
+		if ((w->entry[level] & want) == want)
+			continue;
+		if (!set_bits(w->gfn[level], (va >> (3 + 9 * level)) & 511,
+			      w->entry[level], want))
+			return 0;
+		w->entry[level] |= want;
+	}
+	return 1;
+}
+
+/* A pointer to guest memory at va, good to the end of its page; NULL: not accessible. */
+static u8 *at_va(u64 va, u32 access)
+{
+	struct mon_walk w;
+	int tries;
+
+	for (tries = 0; tries < 4; tries++) {
+		if (!mon_walk(&w, va, access))
+			return 0;
+		if (mon_walk_mark(&w, va, access))
+			return (u8 *)mon_frame_ptr((w.entry[1] & PTE_ADDR) >> 12) + (va & 4095);
+	}
+	return 0;
+}
+
+static void copy_bytes(void *to, const void *from, u64 n)
+{
+	u8 *t = to;
+	const u8 *f = from;
+
+	for (; n >= 8; n -= 8, t += 8, f += 8)
+		*(volatile u64 *)t = *(const volatile u64 *)f;
+	for (; n; n--)
+		*(volatile u8 *)t++ = *(const volatile u8 *)f++;
+}
+
+u64 mon_copy_from(void *to, u64 va, u64 bytes, u32 access, u64 *fault_va)
+{
+	while (bytes) {
+		u64 n = mon_min(bytes, 4096 - (va & 4095));
+		u8 *p = at_va(va, access);
+
+		if (!p) {
+			if (fault_va)
+				*fault_va = va;
+			return bytes;
+		}
+		copy_bytes(to, p, n);
+		to = (u8 *)to + n;
+		va += n;
+		bytes -= n;
+	}
+	return 0;
+}
+
+u64 mon_copy_to(u64 va, const void *from, u64 bytes, u32 access, u64 *fault_va)
+{
+	while (bytes) {
+		u64 n = mon_min(bytes, 4096 - (va & 4095));
+		u8 *p = at_va(va, access | PF_W);
+
+		if (!p) {
+			if (fault_va)
+				*fault_va = va;
+			return bytes;
+		}
+		copy_bytes(p, from, n);
+		from = (const u8 *)from + n;
+		va += n;
+		bytes -= n;
+	}
+	return 0;
+}
+
+int mon_get(void *to, u64 va, u64 bytes)
+{
+	return mon_copy_from(to, va, bytes, 0, 0) ? -XEN_EFAULT : 0;
+}
+
+int mon_put(u64 va, const void *from, u64 bytes)
+{
+	return mon_copy_to(va, from, bytes, 0, 0) ? -XEN_EFAULT : 0;
+}
+
+/* The compiler may call these for structure copies. */
+void *memcpy(void *to, const void *from, __SIZE_TYPE__ n);
+void *memcpy(void *to, const void *from, __SIZE_TYPE__ n)
+{
+	copy_bytes(to, from, n);
+	return to;
+}
+
+void *memset(void *to, int c, __SIZE_TYPE__ n);
+void *memset(void *to, int c, __SIZE_TYPE__ n)
+{
+	volatile u8 *t = to;
+
+	while (n--)
+		*t++ = (u8)c;
+	return to;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The monitor's own header: prototypes grouped by file, and the one door to
+ * guest memory.
+ *
+ * The monitor runs in ring 0 of the guest world, interrupts off, on one C stack
+ * per vCPU.  It trusts nothing that a guest can write: a guest word is fetched
+ * once (mon_once), a guest frame number becomes a pointer only in mon_frame_ptr.
+ */
+#ifndef CO_MON_H
+#define CO_MON_H
+
+#include "co_layout.h"
+#include "xen/xen.h"
+#include "xen/errno.h"
+
+typedef co_u8 u8;
+typedef co_u16 u16;
+typedef co_u32 u32;
+typedef co_u64 u64;
+typedef co_s32 s32;
+typedef co_s64 s64;
+
+#define VM		((struct mon_vm *)MON_VM)
+#define V		((struct mon_vcpu *)MON_STATE)
+#define GATE		((struct mon_gate *)MON_GATE_VARS)
+#define ENTRY		((volatile struct mon_entry *)MON_ENTRY)
+#define VINFO		((volatile struct vcpu_info *)GATE->vinfo)
+#define FINFO(gfn)	((struct mon_finfo *)MON_FRAMES + (gfn))
+#define COUNT(name)	(V->counters.name++)
+
+#define PTE_P		1ull
+#define PTE_RW		2ull
+#define PTE_US		4ull
+#define PTE_A		0x20ull
+#define PTE_D		0x40ull
+#define PTE_PS		0x80ull
+#define PTE_NX		(1ull << 63)
+#define PTE_ADDR	0x000ffffffffff000ull
+
+#define PF_P		1u
+#define PF_W		2u
+#define PF_U		4u
+#define PF_RSVD		8u
+#define PF_I		16u
+
+#define FLAG_TF		0x100ull
+#define FLAG_IF		0x200ull
+#define FLAG_DF		0x400ull
+#define FLAG_IOPL	0x3000ull
+#define FLAG_NT		0x4000ull
+#define FLAG_RF		0x10000ull
+#define FLAG_VM		0x20000ull
+#define FLAG_AC		0x40000ull
+#define FLAG_USER	0x250dd5ull	/* what a guest may set: no IF, IOPL, NT, VM, VIF, VIP */
+
+#define CR0_TS		8ull
+#define CR0_WP		0x10000ull
+#define CR0_GUEST	0x80050033ull	/* PG AM WP NE ET MP PE */
+
+#define VEC_HYPERCALL	0x100
+#define VEC_SYSCALL	0x101
+#define VEC_SYSCALL32	0x102
+
+/* Pushed by entry.S, low to high. */
+struct mon_frame {
+	u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax;
+	u64 cr0;		/* out: loaded on the way back */
+	u64 vector;		/* in: vector; out: non-zero loads the user view */
+	u64 error, rip, cs, rflags, rsp, ss;
+};
+
+static inline int mon_user(const struct mon_frame *f)
+{
+	return (f->cs & 3) == 3;
+}
+
+/* Fetch a guest word exactly once. */
+#define mon_once(p)	(*(const volatile __typeof__(*(p)) *)(p))
+#define mon_min(a, b)	((a) < (b) ? (a) : (b))
+#define mon_barrier()	__asm__ volatile("" : : : "memory")
+
+static inline int mon_canonical(u64 va)
+{
+	return (u64)((s64)(va << 16) >> 16) == va;
+}
+
+/* May the guest name this address as its own?  Not non-canonical, not the hole. */
+static inline int mon_guest_va(u64 va)
+{
+	return mon_canonical(va) && (va < MON_HOLE_START || va >= MON_HOLE_END);
+}
+
+static inline u64 mon_rdtsc(void)
+{
+	u32 lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return ((u64)hi << 32) | lo;
+}
+
+static inline u64 mon_rdmsr(u32 msr)
+{
+	u32 lo, hi;
+
+	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+	return ((u64)hi << 32) | lo;
+}
+
+static inline void mon_wrmsr(u32 msr, u64 value)
+{
+	__asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
+}
+
+static inline void mon_write_cr3(u64 value)
+{
+	__asm__ volatile("mov %0, %%cr3" : : "r"(value) : "memory");
+	COUNT(cr3_writes);
+}
+
+static inline void mon_invlpg(u64 va)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
+
+#define MSR_EFER	0xc0000080u
+#define MSR_STAR	0xc0000081u
+#define MSR_LSTAR	0xc0000082u
+#define MSR_CSTAR	0xc0000083u
+#define MSR_FMASK	0xc0000084u
+#define MSR_FS_BASE	0xc0000100u
+#define MSR_GS_BASE	0xc0000101u
+#define MSR_KERNEL_GS_BASE 0xc0000102u
+#define MSR_TSC_AUX	0xc0000103u
+#define MSR_SYSENTER_CS	0x174u
+
+/* mmu.c: the guest's own tables, and the door to its memory. */
+
+/* The only way from a guest frame number to a pointer; NULL if it is not the VM's. */
+void *mon_frame_ptr(u64 gfn);
+u64 mon_frame_hfn(u64 gfn);		/* gfn must be checked */
+
+struct mon_walk {
+	u64 entry[5];			/* [4]..[1]: the guest's entries, fetched once */
+	u64 gfn[5];			/* table frame of each level */
+	u64 flags;			/* PTE_RW, PTE_US and'ed, PTE_NX or'ed */
+	u32 error;			/* when it fails: PF_P, PF_RSVD as the guest would see them */
+	int complete;			/* all four levels were present */
+	int reached;			/* lowest level with a valid entry[] and gfn[]; 5: none */
+};
+int mon_walk(struct mon_walk *w, u64 va, u32 access);	/* 1 if access is allowed */
+/* Set Accessed, and Dirty for a write, in the entries walked; 0: they changed, walk again. */
+int mon_walk_mark(struct mon_walk *w, u64 va, u32 access);
+/* Copy between guest virtual memory and the monitor, with the rights `access`
+ * (PF_W, PF_U).  Returns the bytes not copied; *fault_va is where it stopped. */
+u64 mon_copy_from(void *to, u64 va, u64 bytes, u32 access, u64 *fault_va);
+u64 mon_copy_to(u64 va, const void *from, u64 bytes, u32 access, u64 *fault_va);
+int mon_get(void *to, u64 va, u64 bytes);	/* as the guest kernel; 0 or -XEN_EFAULT */
+int mon_put(u64 va, const void *from, u64 bytes);
+
+/* shadow.c */
+void mon_shadow_init(void);
+/* A fault of the guest's at va; 1: resolved, 0: the guest's own, *guest_error its bits. */
+int mon_shadow_fault(u64 va, u32 access, u32 *guest_error);
+void mon_shadow_write(u64 gfn, u32 index, u64 value);	/* a guest entry changed */
+void mon_shadow_drop_frame(u64 gfn);
+void mon_shadow_new_base(u64 gfn);
+void mon_shadow_sync(void);			/* before the guest may rely on a flush */
+void mon_shadow_sync_va(u64 va);
+void mon_shadow_load(void);			/* CR3 as the guest will need it */
+
+/* trap.c */
+void mon_main(void) __attribute__((noreturn));
+void mon_trap(struct mon_frame *f);
+void mon_trap_ring0(struct mon_frame *f);
+void mon_hypercall(struct mon_frame *f);
+void mon_inject(struct mon_frame *f, u32 vector, int has_error, u32 error);
+void mon_bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask);
+void mon_set_user(struct mon_frame *f, int user);	/* swapgs when the mode changes */
+void mon_kill(const char *why, u64 a, u64 b);
+void mon_leave(struct mon_frame *f);		/* last C before the guest runs */
+void mon_trace(u32 what, u64 a, u64 b, u64 c, u64 d);
+
+/* hypercall.c */
+u64 mon_do_hypercall(struct mon_frame *f, u64 op, const u64 *args);
+s64 mon_hc_mmu_update(u64 va, u32 count, u64 done_va, u32 *done);
+s64 mon_hc_mmuext(u64 va, u32 count, u64 done_va, u32 *done);
+s64 mon_hc_update_va(u64 va, u64 value, u64 flags);
+s64 mon_hc_set_gdt(u64 frames, u32 entries);
+s64 mon_hc_update_descriptor(u64 ma, u64 desc);
+s64 mon_set_ldt(u64 va, u32 entries);
+s64 mon_hc_iret(struct mon_frame *f);
+s64 mon_hc_memory(u32 op, u64 arg);
+s64 mon_hc_version(u32 op, u64 arg);
+s64 mon_hc_vcpu(u32 op, u32 vcpu, u64 arg);
+s64 mon_hc_segment_base(u32 which, u64 base);
+s64 mon_hc_debugreg(u32 reg, u64 value);
+
+/* event.c */
+s64 mon_hc_event(u32 op, u64 arg);
+s64 mon_hc_sched(struct mon_frame *f, u32 op, u64 arg);
+void mon_event_init(void);
+void mon_event_set(u32 port);
+void mon_event_virq(u32 virq);
+void mon_event_inbox(void);
+
+/* time.c */
+u64 mon_now(void);				/* system time, ns */
+void mon_time_refresh(void);
+void mon_timer_check(void);
+s64 mon_timer_set(u64 deadline);
+
+/* emulate.c, cpuid.c */
+int mon_emulate(struct mon_frame *f);		/* 1: done, 0: the guest's fault */
+int mon_emulate_ud(struct mon_frame *f);
+void mon_cpuid(u32 *a, u32 *b, u32 *c, u32 *d);
+int mon_msr_read(u32 msr, u64 *value);		/* 0: no such register for a guest */
+int mon_msr_write(u32 msr, u64 value);
+
+/* desc.c */
+u64 mon_desc_sanitize(u64 desc);
+
+/* switch.c / passage.S */
+void mon_exit(u32 why);				/* to the host half and back */
+void mon_passage_exit(void);
+extern const u8 mon_load_gs_insn[], mon_load_gs_fixup[];
+
+#endif

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Shadow page tables: what the CPU really walks while the guest runs.
+ *
+ * A shadow page is a cache of one guest table: filled on fault, updated by
+ * hypercalls, thrown away at will.  Safety never rests on the guest's good
+ * behaviour: every shadow entry is made from one fetched guest entry by leaf()
+ * or link(), which name only frames of this VM.  What the guest owes us is only
+ * its own coherence: page tables are read-only in its mappings (the Xen ABI), so
+ * that its direct writes fault and we may let the table go *unsync*: writable
+ * until the guest's next flush, when it is read again.
+ *
+ * A table page that leaves a tree may still sit in the CPU's paging-structure
+ * caches, so dropping one always asks for a CR3 write before the guest runs.
+ */
+#include "mon.h"
+
+#define S(i)		((struct mon_shadow *)(MON_POOL + 4096) + (i))
+#define SPT(i)		((u64 *)(MON_POOL + ((u64)(i) << 12)))
+#define SHADOW_RESERVE	8u	/* free pages a fill can need: 4 levels, views, L5 */
+
+static u64 pool_hfn(u32 i)
+{
+	return (((u64 *)MON_POOLPT)[i] & PTE_ADDR) >> 12;
+}
+
+/*
+ * A non-leaf entry carries its child's pool index in the bits that the CPU
+ * ignores: 52..62 (11 bits), 9..11 (3), 8 and 6.
+ */
+static u64 index_bits(u32 i)
+{
+	return ((u64)(i & 0x7ff) << 52) | ((u64)((i >> 11) & 7) << 9) |
+	       ((u64)((i >> 14) & 1) << 8) | ((u64)((i >> 15) & 1) << 6);
+}
+
+static u32 child_of(u64 spte)
+{
+	return (u32)((spte >> 52) & 0x7ff) | (u32)((spte >> 9) & 7) << 11 |
+	       (u32)((spte >> 8) & 1) << 14 | (u32)((spte >> 6) & 1) << 15;
+}
+
+/* TOUR 10: The shadow entry for a guest entry: their claim, our frame. */
+static u64 leaf(u64 e)
+{
+	u64 gfn = (e & PTE_ADDR) >> 12, spte;
+
+	if ((e & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || !mon_frame_ptr(gfn))
+		return 0;
+	spte = (mon_frame_hfn(gfn) << 12) | PTE_P | PTE_A | (e & (PTE_US | PTE_NX));
+	if ((e & (PTE_RW | PTE_D)) == (PTE_RW | PTE_D))
+		spte |= PTE_RW | PTE_D;
+	return spte;
+}
+
+static u64 nonleaf(u64 e, u32 child)
+{
+	return (pool_hfn(child) << 12) | PTE_P | PTE_A |
+	       (e & (PTE_RW | PTE_US | PTE_NX)) | index_bits(child);
+}
+
+void mon_shadow_init(void)
+{
+	u32 i, first = 1 + (u32)((VM->pool_pages * sizeof(struct mon_shadow) + 4095) / 4096);
+
+	/* Page 0 is unused; the descriptors lie in the pool's first pages. */
+	VM->pool_free = 0;
+	VM->pool_free_count = 0;
+	for (i = (u32)VM->pool_pages - 1; i >= first; i--) {
+		S(i)->next = VM->pool_free;
+		VM->pool_free = i;
+		VM->pool_free_count++;
+	}
+	VM->pool_hand = first;
+}
+
+static u32 find(u64 gfn, u8 level)
+{
+	u32 i;
+
+	for (i = FINFO(gfn)->shadow; i; i = S(i)->next)
+		if (S(i)->level == level && (level < 4 || S(i)->vcpu == V->id))
+			return i;
+	return 0;
+}
+
+static u32 alloc(u64 gfn, u8 level)
+{
+	u32 i = VM->pool_free;
+	u64 *p = SPT(i), n = 512;
+	struct mon_shadow *s = S(i);
+
+	if (!i) {
+		mon_kill("the shadow pool is exhausted", gfn, level);
+		return 0;
+	}
+	VM->pool_free = s->next;
+	VM->pool_free_count--;
+	COUNT(shadow_allocs);
+	__asm__ volatile("rep stosq" : "+D"(p), "+c"(n) : "a"(0ull) : "memory");
+	s->gfn = gfn;
+	s->level = level;
+	s->vcpu = (u8)V->id;
+	s->parents = 0;
+	s->present = 0;
+	s->next = FINFO(gfn)->shadow;
+	FINFO(gfn)->shadow = i;
+	return i;
+}
+
+static void drop(u32 i);
+
+/* Entry `index` of shadow i leaves; its child goes too when nobody else has it. */
+static void unlink_entry(u32 i, u32 index)
+{
+	u64 *p = &SPT(i)[index];
+	u32 c = child_of(*p);
+
+	*p = 0;
+	S(i)->present--;
+	if (S(i)->level == 4 && index < 256) {
+		u32 u = find(S(i)->gfn, MON_LEVEL_USER);
+
+		if (u)
+			SPT(u)[index] = 0;
+	}
+	if (c >= VM->pool_pages || !S(c)->level)
+		return;
+	if (--S(c)->parents == 0)
+		drop(c);
+}
+
+static void link_entry(u32 i, u32 index, u64 e, u32 c)
+{
+	u64 *p = &SPT(i)[index], want = nonleaf(e, c);
+
+	if (*p == want)
+		return;
+	if (*p && child_of(*p) != c)
+		unlink_entry(i, index);
+	if (!*p) {
+		S(i)->present++;
+		S(c)->parents++;
+		S(c)->parent = i;
+		S(c)->parent_index = (u16)index;
+	}
+	*p = want;
+	if (S(i)->level == 4 && index < 256) {
+		u32 u = find(S(i)->gfn, MON_LEVEL_USER);
+
+		if (u)
+			SPT(u)[index] = (e & PTE_US) ? want : 0;
+	}
+}
+
+/* Give shadow page i back; its parents must not point to it any more. */
+static void release(u32 i)
+{
+	struct mon_shadow *s = S(i);
+	u32 *link = &FINFO(s->gfn)->shadow;
+
+	while (*link && *link != i)
+		link = &S(*link)->next;
+	if (*link)
+		*link = s->next;
+	s->level = 0;
+	s->next = VM->pool_free;
+	VM->pool_free = i;
+	VM->pool_free_count++;
+	V->reload = 1;
+}
+
+/* Every shadow that points to i, when the one remembered parent is not all. */
+static void unlink_parents(u32 i)
+{
+	struct mon_shadow *s = S(i);
+	u32 p, k;
+
+	if (s->parents == 1 && S(s->parent)->level == s->level + 1 &&
+	    child_of(SPT(s->parent)[s->parent_index]) == i &&
+	    (SPT(s->parent)[s->parent_index] & PTE_P)) {
+		s->parents = 2;		/* unlink_entry must not drop it again */
+		unlink_entry(s->parent, s->parent_index);
+		return;
+	}
+	for (p = 1; p < VM->pool_pages && s->parents; p++) {
+		if (S(p)->level != s->level + 1)
+			continue;
+		for (k = 0; k < 512; k++)
+			if ((SPT(p)[k] & PTE_P) && child_of(SPT(p)[k]) == i &&
+			    !(p == V->root && k >= MON_HOLE_FIRST && k <= MON_HOLE_LAST)) {
+				s->parents += 1;
+				unlink_entry(p, k);
+				s->parents -= 1;
+			}
+	}
+}
+
+static void drop(u32 i)
+{
+	struct mon_shadow *s = S(i);
+	u32 k;
+
+	if (!s->level)
+		return;
+	if (s->parents)
+		unlink_parents(i);
+	if (s->level > 1 && s->level <= 4)
+		for (k = 0; k < 512 && s->present; k++)
+			if ((SPT(i)[k] & PTE_P) &&
+			    !(s->level == 4 && k >= MON_HOLE_FIRST && k <= MON_HOLE_LAST))
+				unlink_entry(i, k);
+	release(i);
+}
+
+static int in_use(u32 i)
+{
+	return i == V->root || i == V->user_root || i == V->top5 || i == V->user_top5;
+}
+
+/* A root goes with its views. */
+static void drop_root(u32 i)
+{
+	u64 gfn = S(i)->gfn;
+	u32 k, next;
+
+	drop(i);
+	for (k = FINFO(gfn)->shadow; k; k = next) {
+		next = S(k)->next;
+		if (S(k)->level >= 5 && S(k)->vcpu == V->id && !in_use(k))
+			release(k);
+	}
+}
+
+/*
+ * Make room: leaf tables first, oldest first; if there are none, a root that
+ * nobody runs on.  Never the live root, never with a fill under way.
+ */
+static void reserve(void)
+{
+	u32 pass, n;
+
+	for (pass = 0; pass < 2 && VM->pool_free_count < SHADOW_RESERVE; pass++) {
+		for (n = 0; n < VM->pool_pages && VM->pool_free_count < 4 * SHADOW_RESERVE; n++) {
+			u32 i = VM->pool_hand++;
+
+			if (VM->pool_hand >= VM->pool_pages)
+				VM->pool_hand = 1;
+			if (in_use(i) || !i)
+				continue;
+			if (pass == 0 && S(i)->level == 1 && S(i)->parents <= 1) {
+				drop(i);
+				COUNT(shadow_recycles);
+			} else if (pass == 1 && S(i)->level == 4) {
+				drop_root(i);
+				COUNT(shadow_recycles);
+			}
+		}
+	}
+}
+
+static u32 child(u64 gfn, u8 level)
+{
+	u32 i = find(gfn, level);
+
+	return i ? i : alloc(gfn, level);
+}
+
+/* The guest's entry `index` of the table that i shadows is now e. */
+static void update_entry(u32 i, u32 index, u64 e)
+{
+	struct mon_shadow *s = S(i);
+	u64 *p = &SPT(i)[index];
+
+	if (s->level == 1) {
+		*p = leaf(e);
+		return;
+	}
+	if (s->level > 4 || (s->level == 4 && index >= MON_HOLE_FIRST && index <= MON_HOLE_LAST))
+		return;
+	if (!*p)
+		return;
+	if ((e & PTE_P) && S(child_of(*p))->gfn == (e & PTE_ADDR) >> 12)
+		link_entry(i, index, e, child_of(*p));
+	else
+		unlink_entry(i, index);
+}
+
+void mon_shadow_write(u64 gfn, u32 index, u64 value)
+{
+	u32 i, next;
+
+	for (i = FINFO(gfn)->shadow; i; i = next) {
+		next = S(i)->next;
+		update_entry(i, index, value);
+	}
+}
+
+static int is_table(u64 gfn)
+{
+	return FINFO(gfn)->shadow || (FINFO(gfn)->flags & MON_F_PINNED);
+}
+
+static void resync_frame(u64 gfn)
+{
+	u64 *table = mon_frame_ptr(gfn);
+	u32 i, next, k;
+
+	if (!table)
+		return;
+	COUNT(resyncs);
+	for (i = FINFO(gfn)->shadow; i; i = next) {
+		u64 *p = SPT(i);
+
+		next = S(i)->next;
+		for (k = 0; k < 512; k++)
+			if (p[k])
+				update_entry(i, k, mon_once(&table[k]));
+	}
+}
+
+void mon_shadow_sync(void)
+{
+	u32 n;
+
+	for (n = 0; n < VM->unsync_count; n++) {
+		u64 gfn = VM->unsync[n].gfn;
+		u32 i = VM->unsync[n].shadow, k = VM->unsync[n].index;
+
+		if (FINFO(gfn)->flags & MON_F_UNSYNC) {
+			FINFO(gfn)->flags &= (u8)~MON_F_UNSYNC;
+			resync_frame(gfn);
+		}
+		if (S(i)->level == 1 && ((SPT(i)[k] & PTE_ADDR) >> 12) == mon_frame_hfn(gfn)) {
+			SPT(i)[k] &= ~PTE_RW;
+			V->reload = 1;
+		}
+	}
+	VM->unsync_count = 0;
+}
+
+/* As INVLPG: only what translates va has to be true again. */
+void mon_shadow_sync_va(u64 va)
+{
+	struct mon_walk w;
+	int level;
+
+	if (!mon_guest_va(va))
+		return;
+	if (VM->unsync_count) {
+		mon_walk(&w, va, 0);
+		for (level = 4; level >= w.reached; level--)
+			if (FINFO(w.gfn[level])->flags & MON_F_UNSYNC)
+				mon_shadow_write(w.gfn[level], (u32)(va >> (3 + 9 * level)) & 511,
+						 w.entry[level]);
+	}
+	mon_invlpg(va);
+}
+
+/* Let the guest write a table of its own until its next flush. */
+static void make_unsync(u64 gfn, u32 i, u32 index)
+{
+	u32 n = VM->unsync_count;
+
+	if (n == sizeof(VM->unsync) / sizeof(VM->unsync[0])) {
+		mon_shadow_sync();
+		n = 0;
+	}
+	VM->unsync[n].gfn = gfn;
+	VM->unsync[n].shadow = i;
+	VM->unsync[n].index = index;
+	VM->unsync_count = n + 1;
+	FINFO(gfn)->flags |= MON_F_UNSYNC;
+	COUNT(unsyncs);
+}
+
+/* Link the tables of a complete walk under the live root; returns the leaf shadow. */
+static u32 fill(struct mon_walk *w, u64 va)
+{
+	u32 i = V->root;
+	int level;
+
+	for (level = 4; level > 1; level--) {
+		u64 e = w->entry[level], gfn = (e & PTE_ADDR) >> 12;
+		u32 c = child(gfn, (u8)(level - 1));
+
+		if (!c)
+			return 0;
+		link_entry(i, (u32)(va >> (3 + 9 * level)) & 511, e, c);
+		i = c;
+	}
+	return i;
+}
+
+/*
+ * TOUR 8: A page fault of the guest's.  Walk its tables; if they allow the
+ * access, the fault was only ours.
+ */
+int mon_shadow_fault(u64 va, u32 access, u32 *guest_error)
+{
+	struct mon_walk w;
+	int tries;
+
+	*guest_error = 0;
+	if (!mon_guest_va(va))
+		return 0;
+	if (VM->pool_free_count < SHADOW_RESERVE)
+		reserve();
+	for (tries = 0; tries < 4; tries++) {
+		u32 i, index = (u32)(va >> 12) & 511;
+		u64 gfn;
+
+		if (mon_walk(&w, va, access)) {
+			if (!mon_walk_mark(&w, va, access))
+				continue;
+			i = fill(&w, va);
+			if (!i)
+				return 1;
+			SPT(i)[index] = leaf(w.entry[1]);
+			COUNT(fills);
+			return 1;
+		}
+		gfn = (w.entry[1] & PTE_ADDR) >> 12;
+		if (!w.complete || w.error != PF_P || (access & (PF_W | PF_U)) != PF_W ||
+		    (w.entry[1] & PTE_RW) || !(w.entry[2] & w.entry[3] & w.entry[4] & PTE_RW) ||
+		    !is_table(gfn)) {
+			*guest_error = w.error;
+			return 0;
+		}
+		if (!mon_walk_mark(&w, va, 0))
+			continue;
+		i = fill(&w, va);
+		if (!i)
+			return 1;
+		make_unsync(gfn, i, index);
+		SPT(i)[index] = leaf(w.entry[1]) | PTE_RW | PTE_D;
+		return 1;
+	}
+	return 1;	/* the guest races with itself: let it fault again */
+}
+
+void mon_shadow_drop_frame(u64 gfn)
+{
+	u32 i;
+
+again:	/* every round frees a shadow, and may free others of this frame with it */
+	for (i = FINFO(gfn)->shadow; i; i = S(i)->next) {
+		if (in_use(i) || S(i)->level >= MON_LEVEL_USER)
+			continue;
+		if (S(i)->level == 4)
+			drop_root(i);
+		else
+			drop(i);
+		goto again;
+	}
+}
+
+void mon_shadow_new_base(u64 gfn)
+{
+	V->cr3_gfn = gfn;
+	V->new_root = 1;
+}
+
+/* A new root starts with our slot, and with the kernel tables that are shadowed already. */
+static u32 new_root(u64 gfn)
+{
+	u64 *table = mon_frame_ptr(gfn);
+	u32 i, u = 0, t, k;
+
+	reserve();
+	i = alloc(gfn, 4);
+	if (!i)
+		return 0;
+	if (VM->user_view) {
+		u = alloc(gfn, MON_LEVEL_USER);
+		SPT(u)[MON_SLOT] = (V->user_l3 << 12) | PTE_P | PTE_RW | PTE_A;
+	}
+	if (VM->la57) {
+		t = alloc(gfn, MON_LEVEL_TOP5);
+		SPT(t)[0] = SPT(t)[511] = (pool_hfn(i) << 12) | PTE_P | PTE_RW | PTE_US | PTE_A;
+		if (u) {
+			t = alloc(gfn, MON_LEVEL_TOP5_USER);
+			SPT(t)[0] = SPT(t)[511] = (pool_hfn(u) << 12) | PTE_P | PTE_RW | PTE_US | PTE_A;
+		}
+	}
+	SPT(i)[MON_SLOT] = (V->guest_l3 << 12) | PTE_P | PTE_RW | PTE_A;
+	for (k = MON_HOLE_LAST + 1; k < 512; k++) {
+		u64 e = mon_once(&table[k]), child_gfn = (e & PTE_ADDR) >> 12;
+		u32 c;
+
+		if (!(e & PTE_P) || !mon_frame_ptr(child_gfn))
+			continue;
+		c = find(child_gfn, 3);
+		if (c)
+			link_entry(i, k, e, c);
+	}
+	return i;
+}
+
+/* The last step before the guest runs: the right root in CR3, flushed if it must be. */
+void mon_shadow_load(void)
+{
+	if (V->new_root) {
+		u64 gfn = V->cr3_gfn;
+		u32 i;
+
+		V->new_root = 0;
+		mon_shadow_sync();
+		i = find(gfn, 4);
+		if (!i)
+			i = new_root(gfn);
+		if (!i)
+			return;
+		if (i != V->root) {
+			V->root = i;
+			V->user_root = VM->user_view ? find(gfn, MON_LEVEL_USER) : 0;
+			V->top5 = VM->la57 ? find(gfn, MON_LEVEL_TOP5) : 0;
+			V->user_top5 = VM->la57 && VM->user_view ? find(gfn, MON_LEVEL_TOP5_USER) : 0;
+			GATE->kernel_cr3 = pool_hfn(VM->la57 ? V->top5 : V->root) << 12;
+			GATE->user_cr3 = !VM->user_view ? 0 :
+				pool_hfn(VM->la57 ? V->user_top5 : V->user_root) << 12;
+		}
+		V->reload = 1;
+	}
+	if (V->reload) {
+		V->reload = 0;
+		mon_write_cr3(GATE->kernel_cr3);
+	}
+}

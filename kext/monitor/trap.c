@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Traps: what the CPU hands to entry.S, sorted into the host's, ours and the
+ * guest's, and the bounce frame by which the guest gets its own.
+ *
+ * Every word of a frame came from the CPU, but its values are the guest's.
+ */
+#include "mon.h"
+
+extern const u8 mon_iretq[], mon_fast_iretq[];
+extern const u8 mon_fast_push[], mon_fast_push_end[], mon_fast_iret[], mon_fast_iret_end[];
+extern const u8 mon_fast_iret2[], mon_fast_iret2_end[];
+extern const u8 mon_load_ds[], mon_load_end[];
+
+static int within(u64 rip, const u8 *from, const u8 *to)
+{
+	return rip >= (u64)from && rip < (u64)to;
+}
+
+static u64 read_cr2(void)
+{
+	u64 v;
+
+	__asm__ volatile("mov %%cr2, %0" : "=r"(v));
+	return v;
+}
+
+void mon_trace(u32 what, u64 a, u64 b, u64 c, u64 d)
+{
+	struct mon_trace *t = (struct mon_trace *)MON_TRACE;
+	struct co_trace_entry *e = &t->ring[t->next % MON_TRACE_ENTRIES];
+
+	e->tsc = mon_rdtsc();
+	e->what = what;
+	e->vcpu = V->id;
+	e->a = a;
+	e->b = b;
+	e->c = c;
+	e->d = d;
+	t->next++;
+}
+
+/* Append s, and numbers as hexadecimal where it says %. */
+static void format(char *to, u64 room, const char *s, u64 a, u64 b)
+{
+	u64 n = 0, value = a;
+	int shift;
+
+	for (; *s && n + 1 < room; s++) {
+		if (*s != '%') {
+			to[n++] = *s;
+			continue;
+		}
+		for (shift = 60; shift > 0 && !(value >> shift); shift -= 4)
+			;
+		for (; shift >= 0 && n + 1 < room; shift -= 4)
+			to[n++] = "0123456789abcdef"[(value >> shift) & 15];
+		value = b;
+	}
+	to[n] = 0;
+}
+
+/*
+ * End this VM: the first reason wins and reaches the user.  Returns to its
+ * caller, whose work no longer matters: mon_leave never lets the guest run again.
+ * A % in why is a number, first a, then b.
+ */
+void mon_kill(const char *why, u64 a, u64 b)
+{
+	if (V->dead)
+		return;
+	V->dead = 1;
+	format(V->why, sizeof(V->why), why, a, b);
+	mon_trace('K', a, b, 0, 0);
+}
+
+void mon_set_user(struct mon_frame *f, int user)
+{
+	if (mon_user(f) != !!user)
+		__asm__ volatile("swapgs" : : : "memory");
+}
+
+/*
+ * Deliver to the guest kernel at rip, as Xen does: rcx, r11, [error], rip,
+ * cs | mask << 32, rflags with IF = !mask, rsp, ss on its kernel stack.
+ */
+void mon_bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask)
+{
+	u64 frame[8], sp, n = 0, old_mask, fault_va = 0;
+
+	if (mon_user(f)) {
+		sp = GATE->kernel_sp;
+		old_mask = 0;
+	} else {
+		sp = f->rsp & ~15ull;
+		old_mask = VINFO->evtchn_upcall_mask;
+	}
+	frame[n++] = f->rcx;
+	frame[n++] = f->r11;
+	if (has_error)
+		frame[n++] = error;
+	frame[n++] = f->rip;
+	if (mon_user(f))
+		frame[n++] = f->cs;
+	else
+		frame[n++] = (f->cs == MON_KERNEL_CS ? FLAT_KERNEL_CS & ~3ull : f->cs & ~3ull) |
+			     (old_mask & 0xff) << 32;
+	frame[n++] = (f->rflags & ~(FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_VM)) | 2 |
+		     (old_mask ? 0 : FLAG_IF) | (u64)V->iopl << 12;
+	frame[n++] = f->rsp;
+	frame[n++] = mon_user(f) ? f->ss : FLAT_KERNEL_SS;
+
+	sp -= n * 8;
+	if (mon_copy_to(sp, frame, n * 8, 0, &fault_va)) {
+		mon_kill("the guest kernel's stack at % is not writable (delivering to %)", fault_va, rip);
+		return;
+	}
+	mon_set_user(f, 0);
+	f->rip = rip;
+	f->rsp = sp;
+	f->cs = MON_KERNEL_CS;
+	f->ss = MON_KERNEL_DS;
+	f->rflags &= ~(FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_DF);
+	if (mask)
+		VINFO->evtchn_upcall_mask = 1;
+	COUNT(injected);
+}
+
+void mon_inject(struct mon_frame *f, u32 vector, int has_error, u32 error)
+{
+	struct mon_trap *t = &V->traps[vector & 255];
+
+	if (!t->address) {
+		mon_kill("the guest took trap % at % before it could handle it", vector, f->rip);
+		return;
+	}
+	mon_bounce(f, t->address, has_error, error, t->mask);
+}
+
+static void page_fault(struct mon_frame *f, u64 va)
+{
+	u32 access = (u32)f->error & (PF_W | PF_I), guest_error;
+
+	if (mon_user(f))
+		access |= PF_U;
+	COUNT(page_faults);
+	if (mon_shadow_fault(va, access, &guest_error))
+		return;
+	VINFO->arch.cr2 = va;
+	mon_inject(f, 14, 1, guest_error | access);
+}
+
+static void general_protection(struct mon_frame *f)
+{
+	u32 error = (u32)f->error & 0xffff, vector = error >> 3;
+
+	if ((error & 2) && vector < 256) {	/* int n: the gates let only us through */
+		struct mon_trap *t = &V->traps[vector];
+
+		if (t->address && (!mon_user(f) || t->dpl == 3)) {
+			f->rip += 2;
+			mon_bounce(f, t->address, 0, 0, t->mask);
+			return;
+		}
+	} else if (mon_emulate(f)) {
+		return;
+	}
+	mon_inject(f, 13, 1, error);
+}
+
+static void debug(struct mon_frame *f)
+{
+	u64 dr6;
+
+	__asm__ volatile("mov %%db6, %0" : "=r"(dr6));
+	V->dr[6] = dr6;
+	__asm__ volatile("mov %0, %%db6" : : "r"(0xffff0ff0ull));
+	mon_inject(f, 1, 0, 0);
+}
+
+/* A system call that is not a hypercall, off the fast path. */
+static void slow_syscall(struct mon_frame *f, u64 rip, u32 mask)
+{
+	if (!rip) {
+		mon_inject(f, 6, 0, 0);
+		return;
+	}
+	mon_bounce(f, rip, 0, 0, mask);
+}
+
+/* TOUR 5: Every trap of the guest's that assembly does not settle. */
+void mon_trap(struct mon_frame *f)
+{
+	f->cs &= 0xffff;
+	f->ss &= 0xffff;
+	COUNT(slow_paths);
+	if (f->vector == VEC_HYPERCALL) {
+		mon_hypercall(f);
+	} else if (f->vector == VEC_SYSCALL) {
+		slow_syscall(f, V->syscall_rip, V->syscall_mask);
+	} else if (f->vector == VEC_SYSCALL32) {
+		slow_syscall(f, V->syscall32_rip, V->syscall32_mask);
+	} else if (f->vector >= 32) {
+		V->host_irq = (u32)f->vector;
+		mon_exit(MON_EXIT_IRQ);
+	} else {
+		switch (f->vector) {
+		case 14:
+			page_fault(f, read_cr2());
+			break;
+		case 13:
+			general_protection(f);
+			break;
+		case 6:
+			if (!mon_emulate_ud(f))
+				mon_inject(f, 6, 0, 0);
+			break;
+		case 7:
+			mon_inject(f, 7, 0, 0);
+			V->ts = 0;
+			break;
+		case 1:
+			debug(f);
+			break;
+		case 2:
+			mon_exit(MON_EXIT_NMI);
+			break;
+		case 18:
+			mon_exit(MON_EXIT_MC);
+			break;
+		case 8:
+			mon_kill("double fault at %", f->rip, 0);
+			break;
+		case 10: case 11: case 12: case 17: case 21:
+			mon_inject(f, (u32)f->vector, 1, (u32)f->error);
+			break;
+		default:
+			mon_inject(f, (u32)f->vector, 0, 0);
+		}
+	}
+	mon_leave(f);
+}
+
+/* An iretq of ours to the guest did not work: the registers are the guest's already. */
+static void bad_iret(struct mon_frame *f)
+{
+	u64 *iret = (u64 *)f->rsp;
+
+	if ((u64)iret < MON_ENTRY || (u64)iret > MON_ENTRY + 4096 - 40) {
+		mon_kill("the monitor lost an iret frame", f->rsp, 0);
+		return;
+	}
+	f->rip = iret[0];
+	f->cs = iret[1] & 0xffff;
+	f->rflags = iret[2];
+	f->rsp = iret[3];
+	f->ss = iret[4] & 0xffff;
+	if (!mon_user(f)) {
+		mon_kill("the guest kernel returned to a bad address or selector (rip %, cs %)",
+			 f->rip, f->cs);
+		return;
+	}
+	mon_inject(f, 13, 1, (u32)f->error);
+}
+
+/*
+ * A fault in ring 0.  Expected in four places; anywhere else it is a bug of ours,
+ * which costs this VM and nobody else.
+ */
+void mon_trap_ring0(struct mon_frame *f)
+{
+	u64 rip = f->rip, va = read_cr2();
+	u32 guest_error;
+
+	COUNT(slow_paths);
+	if (rip == (u64)mon_iretq || rip == (u64)mon_fast_iretq) {
+		bad_iret(f);
+		mon_leave(f);
+		return;
+	}
+	if (within(rip, mon_load_ds, mon_load_end)) {
+		f->rdi = 0;
+		f->vector = 0;
+		return;
+	}
+	if (rip == (u64)mon_load_gs_insn) {
+		f->rip = (u64)mon_load_gs_fixup;
+		f->vector = 0;
+		return;
+	}
+	if (within(rip, mon_fast_push, mon_fast_push_end) ||
+	    within(rip, mon_fast_iret, mon_fast_iret_end) ||
+	    within(rip, mon_fast_iret2, mon_fast_iret2_end)) {
+		if (f->vector == 14 &&
+		    mon_shadow_fault(va, (u32)f->error & (PF_W | PF_I), &guest_error) && !V->dead) {
+			mon_shadow_load();
+			f->vector = 0;
+			return;
+		}
+		mon_kill("the guest kernel's stack at % is not accessible (monitor at %)", va, rip);
+	}
+	mon_kill("a fault inside the monitor at %, vector %", rip, f->vector);
+	mon_leave(f);
+}
+
+/* The last C before the guest runs: what is pending, and the CPU state it will see. */
+void mon_leave(struct mon_frame *f)
+{
+	for (;;) {
+		if (V->dead) {
+			mon_exit(MON_EXIT_KILL);	/* the host half does not come back */
+			continue;
+		}
+		if (V->mc_pending) {
+			V->mc_pending = 0;
+			mon_exit(MON_EXIT_MC);
+			continue;
+		}
+		if (V->nmi_pending) {
+			V->nmi_pending = 0;
+			V->counters.nmis_in_monitor++;
+			mon_exit(MON_EXIT_NMI);
+			continue;
+		}
+		if (V->event_rip && VINFO->evtchn_upcall_pending &&
+		    (mon_user(f) || !VINFO->evtchn_upcall_mask)) {
+			mon_bounce(f, V->event_rip, 0, 0, 1);
+			continue;
+		}
+		mon_shadow_load();
+		if (!V->dead)
+			break;
+	}
+	f->rflags = (f->rflags & FLAG_USER) | FLAG_IF | 2;
+	ENTRY->user_mode = (u64)mon_user(f);
+	f->vector = mon_user(f) && GATE->user_cr3;
+	f->cr0 = 0;
+	if (VM->protect) {
+		f->cr0 = CR0_GUEST | (V->ts ? CR0_TS : 0);
+		COUNT(wp_toggles);
+	} else if (V->ts != V->ts_live) {
+		f->cr0 = CR0_GUEST | (V->ts ? CR0_TS : 0);
+	}
+	V->ts_live = V->ts;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The seam: everything that the portable core asks of a host kernel, in the
+ * groups that coLinux's port had to write.  One implementation a host
+ * (os/linux, os/darwin) and a double in user space for tests (os/fake).
+ *
+ * Functions return 0 or -CO_E..., or NULL; they may sleep unless they say not.
+ */
+#ifndef CO_OS_H
+#define CO_OS_H
+
+#include "co_abi.h"
+
+/* alloc: kernel memory, page-aligned, wired, zeroed; contiguous only in its address. */
+void *co_os_alloc(co_u64 bytes);
+void co_os_free(void *p, co_u64 bytes);
+
+/* pages: guest memory as host frames.  The object is counted: a user mapping
+ * keeps the pages alive after the VM has let go. */
+struct co_os_ram;
+int co_os_ram_create(co_u64 pages, struct co_os_ram **out);
+void co_os_ram_release(struct co_os_ram *ram);
+co_u64 co_os_ram_hfn(struct co_os_ram *ram, co_u64 index);
+void *co_os_ram_va(struct co_os_ram *ram, co_u64 index);	/* kernel address of one page */
+/* Map [first, first + pages) into the calling process, shared; os_file is the
+ * host's own idea of the handle that the call came through. */
+int co_os_ram_map(struct co_os_ram *ram, void *os_file, co_u64 first, co_u64 pages,
+		  int writable, co_u64 *address);
+
+/* misc */
+co_u64 co_os_hfn(const void *va);		/* frame of a co_os_alloc'ed address */
+int co_os_phys_read(co_u64 pa, void *to, co_u64 bytes);	/* one page at most; never sleeps */
+co_u64 co_os_memory_total(void);		/* bytes */
+co_u64 co_os_memory_free(void);
+co_u64 co_os_held_pages(void);			/* all that this layer gave out and did not get back */
+co_u32 co_os_cpus(void);
+
+/* manager: a handle in the calling process for a VM (fd or minor). */
+struct co_vm;
+int co_os_handle_create(struct co_vm *vm, co_s32 *handle);
+
+/* user: copies to and from the calling process, checked. */
+int co_os_copy_in(void *to, co_u64 from, co_u64 bytes);
+int co_os_copy_out(co_u64 to, const void *from, co_u64 bytes);
+
+/* mutex */
+struct co_os_mutex;
+struct co_os_mutex *co_os_mutex_new(void);
+void co_os_mutex_free(struct co_os_mutex *m);
+void co_os_mutex_lock(struct co_os_mutex *m);
+int co_os_mutex_trylock(struct co_os_mutex *m);	/* 1: taken */
+void co_os_mutex_unlock(struct co_os_mutex *m);
+
+/* wait: sleep until done(arg) is true; 0, or -CO_EINTR on a signal.  A wake-up
+ * between the test and the sleep is not lost.  wake may be called anywhere. */
+struct co_os_wait;
+struct co_os_wait *co_os_wait_new(void);
+void co_os_wait_free(struct co_os_wait *w);
+int co_os_wait_until(struct co_os_wait *w, int (*done)(void *), void *arg);
+void co_os_wait_wake(struct co_os_wait *w);
+
+/* timer: one shot.  fn runs in any context and must not sleep; after cancel
+ * returns it neither runs nor will run. */
+struct co_os_timer;
+struct co_os_timer *co_os_timer_new(void (*fn)(void *), void *arg);
+void co_os_timer_free(struct co_os_timer *t);	/* cancels */
+void co_os_timer_arm(struct co_os_timer *t, co_u64 ns_from_now);
+void co_os_timer_cancel(struct co_os_timer *t);
+
+/* time */
+co_u64 co_os_now_ns(void);			/* monotonic, counts through suspend */
+void co_os_wall(co_u64 *sec, co_u32 *nsec);
+co_u64 co_os_tsc_khz(void);
+int co_os_tsc_stable(void);
+
+/* world: the part of a passage that only the host can do.  Between enter and
+ * leave: this CPU, interrupts off, the FPU free to use, no sleeping. */
+void co_os_world_enter(void);
+void co_os_world_leave(void);
+co_u32 co_os_cpu(void);
+int co_os_interrupted(void);			/* does a signal wait for this thread? */
+void co_os_yield(void);
+void co_os_kick(co_u32 cpu);			/* make that CPU take an interrupt; never sleeps */
+
+/* debug: a line in the host's log. */
+void co_os_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The seam on Linux: manager.  /dev/colinux (0600 root), per-VM handles as
+ * anonymous-inode descriptors, module parameters.
+ *
+ * TOUR 1: The module loads, /dev/colinux appears.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include "seam.h"
+#include "../../core/core.h"
+
+static char *protect = "wp";
+module_param(protect, charp, 0444);
+MODULE_PARM_DESC(protect, "keep the monitor write-protected while guests run: wp (default) or none");
+
+static char *user_view = "auto";
+module_param(user_view, charp, 0444);
+MODULE_PARM_DESC(user_view, "run guest users on a root without kernel pages: auto (default), on, off");
+
+static long to_errno(int ret)
+{
+	switch (ret) {
+	case 0: return 0;
+	case -CO_EFAULT: return -EFAULT;
+	default: return -ENOTTY;
+	}
+}
+
+static long control_ioctl(struct file *file, unsigned int command, unsigned long address)
+{
+	return to_errno(co_device_call(NULL, file, command, address));
+}
+
+static const struct file_operations control_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = control_ioctl,
+};
+
+static struct miscdevice control = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "colinux",
+	.fops = &control_fops,
+	.mode = 0600,
+};
+
+static long vm_ioctl(struct file *file, unsigned int command, unsigned long address)
+{
+	return to_errno(co_device_call(file->private_data, file, command, address));
+}
+
+static int vm_mmap_file(struct file *file, struct vm_area_struct *vma)
+{
+	struct co_vm *vm = file->private_data;
+
+	return co_linux_ram_mmap(file, vma, vm->ram);
+}
+
+static int vm_release(struct inode *inode, struct file *file)
+{
+	co_vm_destroy(file->private_data);
+	return 0;
+}
+
+const struct file_operations co_vm_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = vm_ioctl,
+	.mmap = vm_mmap_file,
+	.release = vm_release,
+};
+
+int co_os_handle_create(struct co_vm *vm, co_s32 *handle)
+{
+	int fd = anon_inode_getfd("[colinux-vm]", &co_vm_fops, vm, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return -CO_ENOMEM;
+	*handle = fd;
+	return 0;
+}
+
+static int __init start(void)
+{
+	int ret, view = -1;
+	u32 mode = CO_PROTECT_WP;
+
+	if (!strcmp(protect, "none"))
+		mode = CO_PROTECT_NONE;
+	else if (strcmp(protect, "wp")) {
+		pr_err("colinux: protect=%s is neither wp nor none\n", protect);
+		return -EINVAL;
+	}
+	if (!strcmp(user_view, "on"))
+		view = 1;
+	else if (!strcmp(user_view, "off"))
+		view = 0;
+	else if (strcmp(user_view, "auto")) {
+		pr_err("colinux: user_view=%s is none of auto, on, off\n", user_view);
+		return -EINVAL;
+	}
+	ret = co_linux_world_init();
+	if (ret)
+		return ret;
+	if (co_core_start(mode, view))
+		return -ENOMEM;
+	ret = misc_register(&control);
+	if (ret) {
+		co_core_stop();
+		return ret;
+	}
+	co_os_log("protect=%s, user view %s", protect, co_host.user_view ? "on" : "off");
+	return 0;
+}
+
+static void __exit stop(void)
+{
+	misc_deregister(&control);
+	co_core_stop();
+	if (co_os_held_pages())
+		pr_err("colinux: %llu pages leaked\n", co_os_held_pages());
+}
+
+module_init(start);
+module_exit(stop);
+MODULE_LICENSE("GPL");
+MODULE_AUTHOR("The coLinux founders");
+MODULE_DESCRIPTION("coLinux: an unmodified Linux kernel beside this one");

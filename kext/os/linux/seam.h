@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the Linux files of the seam share among themselves. */
+#ifndef CO_LINUX_SEAM_H
+#define CO_LINUX_SEAM_H
+
+#include <linux/atomic.h>
+#include "co_os.h"
+
+extern atomic64_t co_linux_held;	/* pages given out and not back */
+extern const struct file_operations co_vm_fops;
+
+int co_linux_ram_mmap(struct file *file, struct vm_area_struct *vma, struct co_os_ram *ram);
+int co_linux_world_init(void);
+void co_linux_world_exit(void);
+struct co_os_ram *co_linux_vm_ram(struct co_vm *vm);
+
+#endif

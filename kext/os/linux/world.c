@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The seam on Linux: the host's part of a passage, and debug.
+ */
+#include <linux/percpu.h>
+#include <linux/sched/signal.h>
+#include <linux/smp.h>
+#include <asm/fpu/api.h>
+#include "seam.h"
+
+void co_os_world_enter(void)
+{
+	kernel_fpu_begin();		/* also disables preemption */
+	local_irq_disable();
+}
+
+void co_os_world_leave(void)
+{
+	local_irq_enable();
+	kernel_fpu_end();
+}
+
+co_u32 co_os_cpu(void)
+{
+	return smp_processor_id();
+}
+
+int co_os_interrupted(void)
+{
+	return signal_pending(current);
+}
+
+void co_os_yield(void)
+{
+	cond_resched();
+}
+
+static void nothing(void *unused)
+{
+}
+
+static DEFINE_PER_CPU(call_single_data_t, kick_csd);
+
+/* The interrupt is all that is wanted; if one is under way already, fine. */
+void co_os_kick(co_u32 cpu)
+{
+	if (cpu != raw_smp_processor_id())
+		smp_call_function_single_async(cpu, per_cpu_ptr(&kick_csd, cpu));
+}
+
+int co_linux_world_init(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		INIT_CSD(per_cpu_ptr(&kick_csd, cpu), nothing, NULL);
+	return 0;
+}
+
+void co_os_log(const char *format, ...)
+{
+	struct va_format f;
+	va_list args;
+
+	va_start(args, format);
+	f.fmt = format;
+	f.va = &args;
+	pr_info("colinux: %pV\n", &f);
+	va_end(args);
+}
