@@ -29,6 +29,9 @@ export interface HostOptions {
   qemu?: string[];
   /** the guest binaries (codom, module) are absent: only the host itself */
   bare?: boolean;
+  /** Another initial RAM disk than the harness's own, and what it says when it is up. */
+  initrd?: string;
+  ready?: string;
 }
 
 /** Fast under TCG and without what makes QEMU 7.2 wrong. */
@@ -48,6 +51,8 @@ export class Host implements AsyncDisposable {
   #reader: ReadableStreamDefaultReader<string>;
   #writer: WritableStreamDefaultWriter<Uint8Array>;
   ended = false;
+  /** What came before the host was ready. */
+  greeting = "";
 
   private constructor(
     private readonly child: Deno.ChildProcess,
@@ -64,14 +69,18 @@ export class Host implements AsyncDisposable {
     const scratch = await Deno.makeTempDir({ prefix: "co-" });
     const log = `${LOGS}/machine-${options.name}.console`;
     await Deno.mkdir(LOGS, { recursive: true });
-    const initrd = await hostInitrd(kernel, scratch, options);
+    const initrd = options.initrd ?? await hostInitrd(kernel, scratch, options);
     const qmp = `${scratch}/qmp`;
+    // Another init knows no second port: its console is the port that we read.
+    const ports = options.initrd ? ["stdio"] : [`file:${log}`, "stdio"];
     const append = `console=ttyS0 loglevel=5 panic=-1 tsc=nowatchdog ${options.append ?? ""}`;
-    const child = new Deno.Command("qemu-system-x86_64", {
+    // No QEMU outlives its test, however that ends.
+    const child = new Deno.Command("setpriv", {
       args: [
+        ...["--pdeathsig", "KILL", "qemu-system-x86_64"],
         ...["-accel", "tcg", "-cpu", options.cpu ?? MAX_CPU, "-smp", String(options.cpus ?? 1)],
         ...["-m", String(options.memory ?? 768), "-display", "none", "-no-reboot", "-nic", "none"],
-        ...["-monitor", "none", "-serial", `file:${log}`, "-serial", "stdio"],
+        ...["-monitor", "none", ...ports.flatMap((port) => ["-serial", port])],
         ...["-qmp", `unix:${qmp},server=on,wait=off`],
         ...["-kernel", `${await kernelDir(kernel)}/vmlinuz`, "-initrd", initrd],
         ...["-append", append, ...(options.qemu ?? [])],
@@ -80,7 +89,7 @@ export class Host implements AsyncDisposable {
       stdout: "piped",
     }).spawn();
     const host = new Host(child, new Qmp(qmp), log, scratch);
-    await host.#until("<ready>");
+    host.greeting = await host.#until(options.ready ?? "<ready>");
     return host;
   }
 
