@@ -45,6 +45,7 @@ export async function bootVm(
   if (host.why !== "" && context.host === undefined) context.progress(host.why);
   const watch = new VmWatch(context, definition.name);
   let client: RpcClient | undefined;
+  let runs = false;
   const lock = new DisposableStack();
   lock.use(await lockVm(paths, definition.name));
   try {
@@ -74,6 +75,7 @@ export async function bootVm(
     }
     await writeState(paths, current);
     lock.dispose();
+    runs = true;
     // A VM that runs already knows only what it was made from.
     const made = already ? record?.definition ?? definition : definition;
     const wanted = made.ready !== undefined ? "ready" : "running";
@@ -83,6 +85,9 @@ export async function bootVm(
   } catch (error) {
     lock.dispose();
     watch.stop();
+    if (runs && context.signal.aborted) {
+      context.progress(`${definition.name} goes on: colinux stop ${definition.name} ends it`);
+    }
     // A virtual host without a VM ends by itself, and its memory of this one with it.
     if (client !== undefined) {
       await keepRecords(client, paths).catch((second: unknown) =>

@@ -60,8 +60,8 @@ export async function examine(context: Context): Promise<Report> {
     add("helper", true, `build ${hello?.build}, ABI ${hello?.abi}, contract ${hello?.version}`);
     const { checks: theirs } = await client.call("host.doctor", {}, { signal: context.signal });
     checks.push(...theirs);
-    report.info = await client.call("host.info", {}, { signal: context.signal });
     if (theirs.some((check) => !check.ok && check.name === "device")) report.ok = false;
+    else report.info = await client.call("host.info", {}, { signal: context.signal });
   } catch (error) {
     if (!isHostDown(error)) add("helper", false, error instanceof Error ? error.message : "");
     report.ok = false;
