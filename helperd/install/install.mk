@@ -23,7 +23,8 @@ ifeq ($(DESTDIR),)
 	else echo "no systemd here: start $(PREFIX)/lib/colinux/colinuxd yourself"; fi
 endif
 
-install-files: all
+install-files:
+	@[ -x $(BUILD)/bin/colinux-worker ] && [ -s $(BUILD)/vhost/default ] || $(MAKE) all
 	$(submake) cli install BUILD=$(BUILD) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
 	install -d $(LIB_DIR)/images $(UNIT_DIR) $(DKMS_DIR)/helperd/proto
 	install -m 755 $(BUILD)/bin/colinuxd $(BUILD)/bin/colinux-worker $(LIB_DIR)/

@@ -59,21 +59,23 @@ void co_vcpu_free(struct co_vcpu *v)
 	co_block_free(&v->state);
 }
 
-/* Until the first run the "C code" that stopped is mon_first_entry, six registers deep. */
+/*
+ * Until the first run the "C code" that stopped is mon_first_entry, six registers
+ * deep, and below the place where mon_main builds the guest's first frame.
+ */
+#define FIRST_FRAME_ROOM	1024
+
 static void prepare_first_entry(struct co_vcpu *v)
 {
-	u64 *top = (u64 *)((char *)v->state.va + MON_STACK_PAGES * CO_PAGE_SIZE);
-	u64 *l3 = (u64 *)v->views.va;
+	char *stack = v->state.va;
+	u64 at = MON_STACK_PAGES * CO_PAGE_SIZE - FIRST_FRAME_ROOM;
 
-	*--top = 0;
-	*--top = co_host.header->first;
-	top -= 6;
-	v->mon->c_rsp = MON_STACK_TOP - 8 * 8;
+	*(u64 *)(stack + at + 6 * 8) = co_host.header->first;
+	v->mon->c_rsp = MON_STACK + at;
 	v->mon->xcr0 = co_host.has_xsave ? 1 : 0;
 	v->mon->cr4 = 0x20 | 0x200 | 0x400;
 	/* The root to start on is the transition root: the monitor makes the guest's own. */
 	v->vars->kernel_cr3 = v->passage->trans_cr3;
-	(void)l3;
 }
 
 int co_vcpu_set(struct co_vm *vm, const struct co_vm_set *s)

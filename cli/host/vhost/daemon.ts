@@ -153,7 +153,6 @@ export class Daemon {
   async #stop(why: string): Promise<void> {
     this.#note(`stopping: ${why}`);
     clearTimeout(this.#idle);
-    this.#watch.stop();
     const machine = this.#machine;
     if (machine === undefined) return this.#over.resolve(EXIT.ok);
     const force = setTimeout(() => {
