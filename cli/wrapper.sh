@@ -73,6 +73,20 @@ COLINUX_SELF=$self
 export COLINUX_LIB_DIR COLINUX_SOURCE_DIR COLINUX_SHIPPED_CONFIGS COLINUX_STATE_DIR \
 	COLINUX_RUN_DIR COLINUX_CACHE_DIR COLINUX_USER_CONFIGS COLINUX_SELF
 
+# Deno may not look into /dev, /proc and /sys without all permissions; what
+# cli/host/choose.ts wants to know of them is seen here.
+secure=/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c
+COLINUX_PROBE=
+if [ -e /dev/colinux ]; then
+	COLINUX_PROBE=device
+elif [ -e /sys/module/colinux ]; then
+	COLINUX_PROBE=module
+elif [ -r $secure ] && [ "$(od -An -tu1 -j4 -N1 $secure | tr -d ' ')" = 1 ]; then
+	COLINUX_PROBE=secureboot
+fi
+if [ -e /dev/kvm ]; then COLINUX_PROBE="$COLINUX_PROBE kvm"; fi
+export COLINUX_PROBE
+
 case $state$run$cache$prefix${COLINUX_SOCKET:-} in
 *,*) fail "a comma in the path $prefix or $state: Deno's permissions cannot name it" 78 ;;
 esac

@@ -7,8 +7,6 @@ import type { Context } from "../ui/context.ts";
 import { NATIVE_DEVICE, NATIVE_SOCKET } from "../ui/paths.ts";
 import type { Host } from "./host.ts";
 
-const SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
-
 export async function chooseHost(context: Context): Promise<Host> {
   if (context.host === "local") return await local(context, "--host local");
   if (context.host === "virtual") return await virtual(context, "--host virtual");
@@ -26,25 +24,36 @@ async function virtual(context: Context, why: string): Promise<Host> {
   return (await import("./virtual.ts")).virtualHost(context, why);
 }
 
+export type Probe = "device" | "module" | "secureboot" | "kvm";
+
+/** What the wrapper saw in /dev and /sys, where Deno may not look. */
+export function probes(): ReadonlySet<string> {
+  return new Set((Deno.env.get("COLINUX_PROBE") ?? "").split(" "));
+}
+
+export function saw(probe: Probe, seen = probes()): boolean {
+  return seen.has(probe);
+}
+
 /** Undefined when this machine can run VMs natively right now. */
 export async function whyNotNative(
-  device = NATIVE_DEVICE,
+  seen = probes(),
   socket = NATIVE_SOCKET,
 ): Promise<string | undefined> {
-  if (!await exists(device)) return `no ${device} here (${await whyNoDevice()})`;
-  if (!await exists(socket)) return `${device} is here but colinuxd does not run`;
+  if (!saw("device", seen)) return `no ${NATIVE_DEVICE} here (${await whyNoDevice(seen)})`;
+  if (!await exists(socket)) return `${NATIVE_DEVICE} is here but colinuxd does not run`;
   return undefined;
 }
 
-async function whyNoDevice(): Promise<string> {
+async function whyNoDevice(seen: ReadonlySet<string>): Promise<string> {
   if (Deno.build.os !== "linux") return "the kext is not loaded";
-  if (await exists("/sys/module/colinux")) return "the module is loaded but made no device";
+  if (saw("module", seen)) return "the module is loaded but made no device";
   const release = Deno.osRelease();
   const built = await releasesWithModule();
   if (built.length > 0 && !built.includes(release)) {
     return `the module is built for ${built.join(", ")}, this kernel is ${release}`;
   }
-  if (await secureBoot()) return "Secure Boot is on: the kernel loads signed modules only";
+  if (saw("secureboot", seen)) return "Secure Boot is on: the kernel loads signed modules only";
   return built.length > 0 ? "the module is not loaded" : "the module is not installed";
 }
 
@@ -61,14 +70,6 @@ async function releasesWithModule(): Promise<string[]> {
     // No modules at all.
   }
   return [...new Set(releases)].sort();
-}
-
-async function secureBoot(): Promise<boolean> {
-  try {
-    return (await Deno.readFile(SECURE_BOOT)).at(-1) === 1;
-  } catch {
-    return false;
-  }
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The checks of `doctor`: this machine's, then those of the helper when a host runs. */
-import { chooseHost, whyNotNative } from "../host/choose.ts";
+import { chooseHost, saw, whyNotNative } from "../host/choose.ts";
 import type { HostStatus } from "../host/host.ts";
 import type { Check, Result } from "../rpc/proto.ts";
 import { isHostDown, openClient } from "../rpc/session.ts";
@@ -33,7 +33,7 @@ export async function examine(context: Context): Promise<Report> {
     emulator ?? "qemu-system-x86_64 is not in PATH",
     "install qemu-system-x86 for the virtual host",
   );
-  add(...await kvmCheck());
+  add("accelerator", true, kvmDetail());
   try {
     await makeDirs(context.paths);
     add("folders", true, context.paths.state);
@@ -82,11 +82,8 @@ async function findProgram(name: string): Promise<string | undefined> {
 }
 
 /** Never a verdict: only a start shows whether KVM runs a kernel. */
-async function kvmCheck(): Promise<[string, boolean, string]> {
-  try {
-    await Deno.lstat("/dev/kvm");
-    return ["accelerator", true, "/dev/kvm is here; the virtual host tries it, else emulates"];
-  } catch {
-    return ["accelerator", true, "no /dev/kvm: the virtual host emulates (slower, complete)"];
-  }
+function kvmDetail(): string {
+  return saw("kvm")
+    ? "/dev/kvm is here; the virtual host tries it, else emulates"
+    : "no /dev/kvm: the virtual host emulates (slower, complete)";
 }
