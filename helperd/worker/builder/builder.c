@@ -5,13 +5,13 @@
  * TOUR 3: what a guest finds when its first instruction runs.  By ascending
  * frame: the kernel where its segments say, start_info, console, xenstore,
  * page tables (L4, L3s, L2s, L1s), one page of stack; all mapped at VIRT_BASE,
- * 128 MB of it.  Then what has no place there: the pfn->mfn list with its own
+ * and no more than the ABI promises beyond it: a kernel counts what it finds
+ * mapped writable and executable there against itself.  Then what has no place there: the pfn->mfn list with its own
  * tables, mapped at the kernel's INIT_P2M address, and the initrd, which the
  * kernel finds by frame.  Frames are their own machine frames (mfn == pfn).
  */
 #include "internal.h"
 
-#define MAP_PAGES	32768ull	/* 128 MB at VIRT_BASE, more if needed */
 #define MAP_MAX_PAGES	131072ull	/* Linux's own limit of 512 MB */
 #define MAP_SLACK	128ull		/* the ABI promises 512 KB above the stack */
 #define MAP_ROUND	1024ull		/* and a 4 MB boundary */
@@ -109,7 +109,7 @@ static int no_room(const struct layout *l, const struct wk_builder_in *in,
 static int plan(struct layout *l, const struct wk_elf *elf,
 		const struct wk_builder_in *in, struct wk_why *why)
 {
-	co_u64 pages = MAP_PAGES, top;
+	co_u64 pages = MAP_ROUND, top;
 
 	__builtin_memset(l, 0, sizeof(*l));
 	l->pages = in->memory_bytes >> CO_PAGE_SHIFT;
