@@ -126,7 +126,7 @@ async function attempt(
     up = true;
     return machine;
   } catch (error) {
-    if (last || !(error instanceof CliError)) throw error;
+    if (last || !(error instanceof CliError) || error.name !== "VHOST") throw error;
     return error.message;
   } finally {
     clearTimeout(silence);

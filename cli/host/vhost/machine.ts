@@ -19,6 +19,8 @@ const CTL_LINE = 4096;
 
 /** The parent may be gone before prctl has run: then the shell's own parent is another. */
 const GUARD = '[ "$PPID" = "$0" ] && exec "$@"';
+const NOT_FOUND = 127;
+const NO_QEMU = "qemu-system-x86_64 is not installed";
 
 export interface MachineSetup {
   image: Image;
@@ -69,7 +71,7 @@ export class Machine {
       const child = spawn(["qemu-system-x86_64", ...args]);
       const machine = new Machine(setup, child);
       const died = machine.ended.then((why) => {
-        throw machine.failure(`QEMU ended at once: ${why}`);
+        throw why === NO_QEMU ? noQemu() : machine.failure(`QEMU ended at once: ${why}`);
       });
       died.catch(() => {});
       const conns = Promise.all([qmpListener.accept(), ctlListener.accept()]);
@@ -125,6 +127,7 @@ export class Machine {
     }
     const last = this.#stderr.trim().split("\n").at(-1) ?? "";
     if (status.signal !== null) return `ended by ${status.signal}${last && `: ${last}`}`;
+    if (status.code === NOT_FOUND) return NO_QEMU;
     if (status.code !== 0) return last === "" ? `exit code ${status.code}` : last;
     return "the machine has powered off";
   }
@@ -169,6 +172,14 @@ export class Machine {
       // QEMU is gone; `ended` says so.
     }
   }
+}
+
+function noQemu(): CliError {
+  return new CliError(`no virtual host: ${NO_QEMU}`, {
+    name: "INSTALLATION",
+    hint: "install qemu-system-x86, or coLinux's module (make install)",
+    exit: EXIT.unavailable,
+  });
 }
 
 function spawn(command: string[]): Deno.ChildProcess {
