@@ -83,6 +83,7 @@ static const int wk_sandbox_calls[] = {
 	SCMP_SYS(poll), SCMP_SYS(restart_syscall), SCMP_SYS(clock_gettime),	/* the loop */
 	SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(brk), SCMP_SYS(madvise),	/* malloc, stacks */
 	SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq),		/* the vCPU's thread */
+	SCMP_SYS(rt_sigaction),			/* the first pthread_create */
 	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sched_yield),
 	SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(tgkill),			/* abort() */
 	SCMP_SYS(exit), SCMP_SYS(exit_group),
