@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Tests of core's run loop on the fake host; the guest is a function. */
+#include "core_test.h"
+
+static u32 script[8], step;
+
+static u32 scripted(struct co_vcpu *v)
+{
+	u32 why = script[step++ & 7];
+
+	v->mon->host_irq = 0x1ec;		/* only a byte of it is a vector */
+	return why;
+}
+
+static struct co_vcpu_run run_script(struct co_vm *vm, u32 a, u32 b, u32 c)
+{
+	struct co_vcpu_run run = { .exit = 99, .detail = 99, .nports = 99 };
+	u32 s[8] = { a, b, c, MON_EXIT_EVENT, MON_EXIT_EVENT, MON_EXIT_EVENT, MON_EXIT_EVENT, MON_EXIT_EVENT };
+
+	memcpy(script, s, sizeof(s));
+	step = 0;
+	guest = scripted;
+	CHECK(CALL(vm, CO_VCPU_RUN, &run) == 0);
+	guest = NULL;
+	return run;
+}
+
+static void exits(void)
+{
+	struct co_vcpu_run r;
+	struct co_vm_kill late = { .why = "too late" };
+	struct co_vm_status st = { 0 };
+	s32 handle;
+	struct co_vm *vm = started(&handle);
+	struct mon_vcpu *mon = vm->vcpu.mon;
+
+	mon->nports = 2;
+	mon->ports[0] = 7;
+	mon->ports[1] = 9;
+	r = run_script(vm, MON_EXIT_IRQ, MON_EXIT_NONE, MON_EXIT_EVENT);
+	CHECK(r.exit == CO_EXIT_EVENT && r.nports == 2 && r.ports[0] == 7 && r.ports[1] == 9);
+	CHECK(fake_interrupt() == 0xec && mon->counters.interrupts == 1 && step == 3);
+	r = run_script(vm, MON_EXIT_NMI, MON_EXIT_YIELD, MON_EXIT_EVENT);
+	CHECK(fake_interrupt() == 2 && mon->counters.nmis == 1);
+	r = run_script(vm, MON_EXIT_MC, MON_EXIT_TIMER, MON_EXIT_EVENT);
+	CHECK(fake_interrupt() == 18);
+	mon->nports = ~0u;
+	r = run_script(vm, MON_EXIT_EVENT, 0, 0);
+	CHECK(r.nports == CO_RUN_PORTS);
+	memcpy(mon->ports, "hello", 5);
+	mon->exit_len = 5;
+	r = run_script(vm, MON_EXIT_CONSOLE, 0, 0);
+	CHECK(r.exit == CO_EXIT_CONSOLE && r.nports == 5 && !memcmp(r.text, "hello", 5));
+	mon->exit_len = ~0u;
+	r = run_script(vm, MON_EXIT_CONSOLE, 0, 0);
+	CHECK(r.nports == sizeof(r.text));
+	mon->exit_arg = 3;
+	r = run_script(vm, MON_EXIT_SHUTDOWN, 0, 0);
+	CHECK(r.exit == CO_EXIT_SHUTDOWN && r.detail == 3);
+	r = run_script(vm, MON_EXIT_EVENT, 0, 0);	/* it stays so */
+	CHECK(r.exit == CO_EXIT_SHUTDOWN && r.detail == 3 && step == 0);
+	CHECK(CALL(vm, CO_VM_KILL, &late) == 0 && CALL(vm, CO_VM_STATUS, &st) == 0);
+	CHECK(st.state == CO_VM_SHUTDOWN && st.shutdown_reason == 3 && !st.why[0]);
+	fake_close(handle, co_vm_destroy);
+	all_gone("closed");
+}
+
+static void monitor_kills(void)
+{
+	struct co_vm_status st = { 0 };
+	struct co_vcpu_run r;
+	s32 handle;
+	struct co_vm *vm = started(&handle);
+
+	memset(vm->vcpu.mon->why, 'w', CO_WHY_LEN);
+	r = run_script(vm, MON_EXIT_KILL, 0, 0);
+	CHECK(r.exit == CO_EXIT_KILLED && CALL(vm, CO_VM_STATUS, &st) == 0);
+	CHECK(strlen(st.why) == CO_WHY_LEN - 1);
+	fake_close(handle, co_vm_destroy);
+	vm = started(&handle);
+	r = run_script(vm, 4711, 0, 0);
+	CHECK(r.exit == CO_EXIT_KILLED && CALL(vm, CO_VM_STATUS, &st) == 0 && st.why[0]);
+	fake_close(handle, co_vm_destroy);
+	all_gone("closed");
+}
+
+/* ---- another thread runs the vCPU ------------------------------------------------------ */
+
+struct runner {
+	pthread_t thread;
+	struct co_vm *vm;
+	struct co_vcpu_run run;
+	int ret, done;
+};
+
+static volatile int inside;	/* the guest is in the guest world */
+
+static void *runner(void *arg)
+{
+	struct runner *r = arg;
+
+	r->run.size = sizeof(r->run);
+	r->ret = co_vcpu_run(r->vm, &r->run);
+	__atomic_store_n(&r->done, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void start_runner(struct runner *r, struct co_vm *vm, u32 (*fn)(struct co_vcpu *))
+{
+	*r = (struct runner){ .vm = vm };
+	inside = 0;
+	guest = fn;
+	pthread_create(&r->thread, NULL, runner, r);
+}
+
+/* Blocks for ever; what woke it is seen at the next turn. */
+static u32 blocking(struct co_vcpu *v)
+{
+	u32 seen = inside++;
+
+	if (!seen) {
+		v->mon->deadline_ns = 0;
+		return MON_EXIT_BLOCK;
+	}
+	v->vm->mon->inbox_summary = 0;
+	v->mon->nports = 0;
+	return MON_EXIT_EVENT;
+}
+
+static void event_wakes(void)
+{
+	struct runner r;
+	s32 handle;
+	struct co_vm *vm = started(&handle);
+
+	for (int i = 0; i < 500; i++) {		/* before, while and after it falls asleep */
+		struct co_event ev = { .port = 65 };
+
+		start_runner(&r, vm, blocking);
+		for (int spin = 0; spin < i % 50 * 20; spin++)
+			sched_yield();
+		CHECK(CALL(vm, CO_EVENT, &ev) == 0);
+		pthread_join(r.thread, NULL);
+		CHECK(r.ret == 0 && r.run.exit == CO_EXIT_EVENT);
+	}
+	CHECK(vm->mon->inbox[1] == 2);
+	for (u32 i = 0; i < 3; i++) {
+		struct co_event ev = { .port = i == 0 ? 0 : i == 1 ? CO_MAX_PORTS : ~0u };
+
+		CHECK(CALL(vm, CO_EVENT, &ev) == -CO_EINVAL);
+	}
+	fake_close(handle, co_vm_destroy);
+	all_gone("closed");
+}
+
+static u32 blocking_for_an_hour(struct co_vcpu *v)
+{
+	u32 seen = inside++;
+
+	v->mon->deadline_ns = seen ? 0 : co_time_now(v->vm) + 3600000000000ull;
+	return seen ? MON_EXIT_EVENT : MON_EXIT_BLOCK;
+}
+
+static void timer_wakes(void)
+{
+	struct runner r;
+	s32 handle;
+	struct co_vm *vm = started(&handle);
+
+	start_runner(&r, vm, blocking_for_an_hour);
+	while (!__atomic_load_n(&r.done, __ATOMIC_ACQUIRE)) {
+		fake_clock(7200000000000ull);
+		sched_yield();
+	}
+	pthread_join(r.thread, NULL);
+	CHECK(r.ret == 0 && r.run.exit == CO_EXIT_EVENT);
+	fake_close(handle, co_vm_destroy);
+	all_gone("closed");
+}
+
+static void signal_and_kill_wake(void)
+{
+	struct co_vm_kill kill = { .why = "enough" };
+	struct co_vcpu_run busy = { 0 };
+	struct runner r;
+	s32 handle;
+	struct co_vm *vm = started(&handle);
+
+	start_runner(&r, vm, blocking);
+	fake_signal(1);
+	pthread_join(r.thread, NULL);
+	CHECK(r.ret == 0 && r.run.exit == CO_EXIT_INTR);
+	fake_signal(0);
+
+	start_runner(&r, vm, blocking);
+	while (!inside)
+		sched_yield();
+	CHECK(CALL(vm, CO_VCPU_RUN, &busy) == -CO_EBUSY);	/* one runner at a time */
+	CHECK(CALL(vm, CO_VM_KILL, &kill) == 0);
+	pthread_join(r.thread, NULL);
+	CHECK(r.ret == 0 && r.run.exit == CO_EXIT_KILLED);
+	fake_close(handle, co_vm_destroy);
+	all_gone("closed");
+}
+
+/* A guest in a tight loop leaves only because somebody kicks its CPU. */
+static u32 looping(struct co_vcpu *v)
+{
+	u64 before = fake_kicks();
+
+	(void)v;
+	inside = 1;
+	while (fake_kicks() == before)
+		;
+	return MON_EXIT_IRQ;
+}
+
+static void kill_kicks(void)
+{
+	struct co_vm_kill kill = { .why = "enough" };
+	struct runner r;
+	s32 handle;
+	struct co_vm *vm = started(&handle);
+
+	start_runner(&r, vm, looping);
+	while (!inside)
+		sched_yield();
+	CHECK(CALL(vm, CO_VM_KILL, &kill) == 0);
+	pthread_join(r.thread, NULL);
+	CHECK(r.ret == 0 && r.run.exit == CO_EXIT_KILLED);
+	guest = NULL;
+	fake_close(handle, co_vm_destroy);
+	all_gone("closed");
+}
+
+int main(void)
+{
+	if (start())
+		return 1;
+	RUN(exits);
+	RUN(monitor_kills);
+	RUN(event_wakes);
+	RUN(timer_wakes);
+	RUN(signal_and_kill_wake);
+	RUN(kill_kicks);
+	co_core_stop();
+	UNIT_END();
+}
