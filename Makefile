@@ -68,7 +68,7 @@ test-kernels: tools
 # $(call build_modules,PACKAGE...): colinux.ko for each one's kernel.
 build_modules = for package in $(1); do \
 		kver=$$(cat $(KERNELS)/by-package/$$package) && \
-		$(submake) kext module BUILD=$(BUILD) KVER=$$kver \
+		$(submake) kext -s module BUILD=$(BUILD) KVER=$$kver \
 			KDIR=$(KERNELS)/$$kver/headers/usr/src/linux-headers-$$kver || exit 1; \
 	done
 module: kernels
@@ -80,7 +80,7 @@ helper: packages
 	@$(submake) helperd all BUILD=$(BUILD)
 
 cli: tools
-	@$(submake) cli all BUILD=$(BUILD)
+	@$(submake) cli -s all BUILD=$(BUILD)
 
 build_images = $(deno_run) cli/image/images_main.ts $(BUILD) \
 	$$(cd $(KERNELS)/by-package && cat $(1))
