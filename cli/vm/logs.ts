@@ -20,7 +20,9 @@ export async function showLog(
   const { out } = context;
   const show = printer(context);
   if (client === undefined) {
-    const saved = await readLog(context.paths, name) ?? new Uint8Array();
+    const kept = await readLog(context.paths, name);
+    if (kept === undefined) context.progress(`no log of ${name} was kept: its host ended first`);
+    const saved = kept ?? new Uint8Array();
     if (out.json) out.result({ name, data: bytesBase64(saved), dropped: 0 }, "");
     else show(tail(saved, options.lines));
     return;

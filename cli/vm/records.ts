@@ -126,19 +126,23 @@ export async function keepRecords(client: RpcClient, paths: Paths): Promise<void
 }
 
 /** What a record says of a VM that no helper knows: it cannot run any more. */
-export function recordedVm(record: VmRecord): Vm {
-  const known = record.vm;
-  const ended = known !== undefined && !isLive(known) && known.state !== "created";
+export function recordedVm({ definition, vm: known }: VmRecord): Vm {
   const vm: Vm = {
-    name: record.definition.name,
-    state: ended ? known.state : "stopped",
+    name: definition.name,
+    state: "stopped",
     uid: known?.uid ?? Deno.uid() ?? 0,
     id: 0,
-    memory: record.definition.memory,
+    memory: definition.memory,
   };
-  if (known?.reason !== undefined) vm.reason = known.reason;
-  else if (known !== undefined && !ended) vm.reason = "its host ended while it ran";
-  if (known?.exit !== undefined) vm.exit = known.exit;
-  if (known?.lastLine !== undefined) vm.lastLine = known.lastLine;
+  if (known === undefined) return vm;
+  if (isLive(known)) {
+    vm.state = "failed";
+    vm.reason = "its host ended while it ran";
+  } else {
+    if (known.state !== "created") vm.state = known.state;
+    if (known.reason !== undefined) vm.reason = known.reason;
+  }
+  if (known.exit !== undefined) vm.exit = known.exit;
+  if (known.lastLine !== undefined) vm.lastLine = known.lastLine;
   return vm;
 }
