@@ -97,8 +97,8 @@ up: all
 
 .PHONY: test-build
 test-build: test-images
-	@$(submake) tests/unit codom unbz BUILD=$(BUILD)
-	@$(submake) tests/guest all BUILD=$(BUILD)
+	@$(submake) tests/unit -s codom unbz BUILD=$(BUILD)
+	@$(submake) tests/guest -s all BUILD=$(BUILD)
 
 # Some tests by name: make test T="unit machine/boot-6.1"
 test: test-build
