@@ -15,7 +15,7 @@
 #include "msg.h"
 
 #define MSG_CHUNK	65536u
-#define MSG_LOW_WATER	65536u
+#define MSG_LOW_WATER	32768u
 
 #ifndef MSG_CMSG_CLOEXEC
 #define MSG_CMSG_CLOEXEC 0
@@ -36,6 +36,7 @@ struct msg {
 	int fds[MSG_FDS_MAX];
 	unsigned int nfds;
 	bool take_fds, paused, busy, dead;
+	bool high;			/* was above the mark: drained() is owed */
 	const char *broken;
 };
 
@@ -44,7 +45,7 @@ static void msg_events(struct msg *m)
 	short events = m->paused ? 0 : POLLIN;
 
 	/* A broken peer is polled for output too, so that the loop comes by. */
-	if (m->out_len || m->broken)
+	if (m->out_len || m->broken || m->high)
 		events |= POLLOUT;
 	loop_events(m->lf, events);
 }
@@ -142,6 +143,7 @@ int msg_send(struct msg *m, const char *text, size_t len)
 		msg_break(m, "the connection is closed");
 		return -1;
 	}
+	m->high |= m->out_len > MSG_LOW_WATER;
 	msg_events(m);
 	return 0;
 }
@@ -301,12 +303,13 @@ static void msg_ready(void *arg, short revents)
 
 	m->busy = true;
 	if (!why && (revents & POLLOUT)) {
-		size_t before = m->out_len;
-
 		if (msg_write(m))
 			why = "the connection is closed";
-		else if (before > MSG_LOW_WATER / 2 && m->out_len <= MSG_LOW_WATER / 2 && m->ops->drained)
-			m->ops->drained(m->arg);
+		if (!why && m->high && m->out_len <= MSG_LOW_WATER) {
+			m->high = false;
+			if (m->ops->drained)
+				m->ops->drained(m->arg);
+		}
 	}
 	if (!m->dead && !why && !m->paused && (revents & (POLLIN | POLLHUP | POLLERR)))
 		why = msg_readable(m);

@@ -147,8 +147,8 @@ static uint64_t hd_console_start(const struct hd_vm *vm, uint64_t bytes)
 
 void hd_console_attach(struct hd_req *r)
 {
-	struct hd_vm *vm = hd_console_vm(r);
 	uint64_t replay = (uint64_t)json_integer_value(json_object_get(r->params, "replay"));
+	struct hd_vm *vm = hd_console_vm(r);	/* NULL: r is answered and gone */
 	struct hd_viewer *v;
 
 	if (!vm)

@@ -171,18 +171,6 @@ static void hd_life_tell_stops(struct hd_vm *vm)
 	}
 }
 
-static void hd_life_tell_maker(struct hd_vm *vm)
-{
-	struct hd_req *r = vm->maker;
-	struct err e = vm->failure;
-
-	vm->maker = NULL;
-	if (!r)
-		return;
-	if (!e.code)
-		err_set(&e, CO_EWORKER, "%s did not start: %.200s", vm->name, vm->reason);
-	hd_rpc_fail(r, &e);
-}
 
 /* A guest that asked for a reboot gets a fresh domain and goes on. */
 static bool hd_life_reboot(struct hd_vm *vm)
@@ -206,7 +194,9 @@ static bool hd_life_reboot(struct hd_vm *vm)
 
 void hd_life_ended(struct hd_vm *vm)
 {
+	struct hd_req *maker;
 	struct hd *hd = vm->hd;
+	struct err e;
 
 	hd_life_undo(vm);
 	if (!vm->ended)
@@ -221,20 +211,27 @@ void hd_life_ended(struct hd_vm *vm)
 	else
 		vm->state = HD_FAILED;
 	log_line(LOG_NOTICE, "%s (uid %u): %s", vm->name, vm->uid, vm->reason);
-	hd_life_tell_maker(vm);
+	hd_host_idle(hd);
+	maker = vm->maker;
+	vm->maker = NULL;
+	e = vm->failure;
+	if (!e.code)
+		err_set(&e, CO_EWORKER, "%s did not start: %.200s", vm->name, vm->reason);
 	hd_life_tell_stops(vm);
 	if (vm->made)
 		hd_vm_changed(vm);
 	hd_console_pump(vm);
 	if (vm->deleting || !vm->made)
 		hd_life_free(vm);
-	hd_host_idle(hd);
+	if (maker)
+		hd_rpc_fail(maker, &e);
 	hd_maybe_left(hd);
 }
 
 /* Only of a VM that is not live. */
 void hd_life_free(struct hd_vm *vm)
 {
+	struct hd_req *deletes = vm->deletes;
 	struct hd *hd = vm->hd;
 
 	hd_console_close(vm);
@@ -243,17 +240,17 @@ void hd_life_free(struct hd_vm *vm)
 			*p = vm->next;
 			break;
 		}
-	while (vm->deletes) {
-		struct hd_req *r = vm->deletes;
-
-		vm->deletes = r->next;
-		hd_rpc_reply(r, json_object());
-	}
 	conlog_unmap(vm->conlog);
 	if (vm->conlog_fd >= 0)
 		close(vm->conlog_fd);
 	json_decref(vm->setup);
 	free(vm);
+	while (deletes) {
+		struct hd_req *r = deletes;
+
+		deletes = r->next;
+		hd_rpc_reply(r, json_object());
+	}
 }
 
 /* colinuxd ends: whatever is left goes, without questions. */

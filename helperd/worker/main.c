@@ -223,6 +223,10 @@ static int wk_prepare(struct wk *w, struct err *e)
 	err = wk_sandbox_drop(w->setup, e);
 	if (!err)
 		err = wk_open_files(w, e);
+	/* The vCPU's pipe is the last thing that needs making: no new ones in the sandbox. */
+	w->vcpu = err ? NULL : wk_vcpu_new(w);
+	if (!err && !w->vcpu)
+		err = err_set(e, CO_ENOMEM, "no pipe for the vCPU: %s", strerror(errno));
 	if (!err)
 		err = wk_sandbox_close(w->ram_pages << CO_PAGE_SHIFT, e);
 	return err;
@@ -234,8 +238,7 @@ static int wk_serve(struct wk *w, struct err *e)
 
 	w->console = wk_console_new(w, w->conlog, json_string_value(json_object_get(w->setup, "readyConsole")));
 	w->xs = wk_xs_new(w);
-	w->vcpu = wk_vcpu_new(w);
-	if (!w->console || !w->xs || !w->vcpu)
+	if (!w->console || !w->xs)
 		return err_set(e, CO_ENOMEM, "out of memory");
 	if (wk_xs_populate(w->xs, w->name, w->ram_pages << CO_PAGE_SHIFT, w->out.console_gfn))
 		return err_set(e, CO_ENOMEM, "xenstore has no room for its first nodes");

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* client.h: a small JSON-RPC client, and colinuxd on the fake device. */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include <jansson.h>
+#include <sys/types.h>
+
+struct daemon {
+	char dir[64], socket[96], device[96];
+	pid_t pid;
+};
+
+struct client {
+	int fd;
+	char *in;
+	size_t len;
+	json_t *events;			/* that came while an answer was awaited */
+	int next;
+};
+
+void daemon_start(struct daemon *d, const char *mood);	/* text of the device file */
+int daemon_end(struct daemon *d, int signo);		/* wait status */
+void daemon_forget(struct daemon *d);			/* removes its folder */
+
+/* As uid (0: us): connects and says hello. */
+void client_open(struct client *c, const struct daemon *d, uid_t uid);
+void client_close(struct client *c);
+void client_send(struct client *c, const char *line);
+json_t *client_line(struct client *c);			/* next line; NULL: closed */
+
+/* "method" and the params' text; returns the result, or NULL with the error's name kept. */
+json_t *call(struct client *c, const char *method, const char *params, ...)
+	__attribute__((format(printf, 3, 4)));
+extern char call_name[32], call_text[512];		/* of the last error */
+
+/* The next event of that name. */
+json_t *wait_event(struct client *c, const char *name);
+/* Reads console.data until text has come. */
+int wait_text(struct client *c, const char *text);
+/* Polls vm.get until the state is this; the vm. */
+json_t *wait_state(struct client *c, const char *name, const char *state);
+
+#endif

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The helper's unit tests; included by tests/unit/Makefile.
+
+HELPERD := $(TOP)/helperd
+HD_INCLUDES := -I$(HELPERD)/lib -I$(HELPERD)/root -I$(HELPERD)/worker -I$(TOP)/kext/include
+HD_HDRS := $(HDRS) $(wildcard $(HELPERD)/lib/*.h $(HELPERD)/root/*.h $(HELPERD)/worker/*.h \
+	$(HELPERD)/proto/table.inc helperd/*.h)
+HD_LIB := $(filter-out $(HELPERD)/lib/dev.c,$(wildcard $(HELPERD)/lib/*.c))
+HD_FAKE := helperd/fake_dev.c helperd/fake_guest.c
+
+TESTS += stack
+.DEFAULT_GOAL := all
+
+# colinuxd with the sanitizers; the worker without, for its sandbox is real.
+$(OUT)/fake-colinuxd: $(wildcard $(HELPERD)/root/*.c) $(HD_LIB) $(HD_FAKE) $(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) $(HD_INCLUDES) -DHD_BUILD='"unit"' -pthread -o $@ \
+		$(filter %.c,$^) -ljansson
+$(OUT)/fake-worker: $(wildcard $(HELPERD)/worker/*.c) $(BUILDER_SRCS) $(HD_LIB) $(HD_FAKE) $(HD_HDRS) | $(OUT)
+	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -Wno-format-truncation -I$(HELPERD)/proto $(HD_INCLUDES) \
+		-pthread -o $@ $(filter %.c,$^) -ljansson -lseccomp $(LOADER_LIBS)
+
+$(OUT)/stack: helperd/stack.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)/lib/err.c \
+		$(OUT)/fake-colinuxd $(OUT)/fake-worker $(HD_HDRS) ../fuzz/corpus/elf/debian | $(OUT)
+	$(CC) $(CFLAGS) $(HD_INCLUDES) -DCOLINUXD='"$(OUT)/fake-colinuxd"' -DWORKER='"$(OUT)/fake-worker"' \
+		-DKERNEL='"$(TOP)/tests/fuzz/corpus/elf/debian"' -o $@ $(filter %.c,$^) -ljansson
