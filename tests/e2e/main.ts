@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The end-to-end tests: main.ts --list, or main.ts NAME; called by tests/run. */
+import { inputTests } from "./input_tests.ts";
+import { type E2eTest, vmTests } from "./vm_tests.ts";
+
+const tests: E2eTest[] = [...inputTests, ...vmTests];
+
+const name = Deno.args[0];
+if (name === "--list") {
+  for (const test of tests) console.log(`${test.name} ${test.limit}`);
+} else {
+  const test = tests.find((t) => t.name === name);
+  if (!test) {
+    console.error(`no end-to-end test is called ${name}`);
+    Deno.exit(64);
+  }
+  try {
+    await test.run();
+  } catch (error) {
+    console.log(`FAILED: ${error instanceof Error ? error.message : error}`);
+    Deno.exit(1);
+  }
+}
