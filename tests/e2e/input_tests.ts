@@ -60,7 +60,7 @@ const cheap: Row[] = [
 
 /** Found by the helper or the worker. */
 const dear: Row[] = [
-  { name: "kernel is absent", definition: `{ "kernel": "/nowhere" }`, code: 66, says: /nowhere/ },
+  { name: "kernel is absent", definition: `{ "kernel": "/nowhere" }`, code: 78, says: /nowhere/ },
   { name: "kernel is text", definition: `{ "kernel": "HOME/text" }`, code: 65, says: /kernel/i },
   {
     name: "kernel is a program",
@@ -78,7 +78,7 @@ const dear: Row[] = [
   {
     name: "kernel is empty",
     definition: `{ "kernel": "HOME/empty" }`,
-    code: 65,
+    code: 78,
     says: /kernel|empty/i,
   },
   {
@@ -90,7 +90,7 @@ const dear: Row[] = [
   {
     name: "initrd is absent",
     definition: `{ KERNEL, "initrd": "/nowhere" }`,
-    code: 66,
+    code: 78,
     says: /nowhere/,
   },
   {
@@ -102,7 +102,7 @@ const dear: Row[] = [
   {
     name: "too much memory",
     definition: `{ KERNEL, "memory": "900 GiB" }`,
-    code: 71,
+    code: 78,
     says: /memory/i,
   },
 ];

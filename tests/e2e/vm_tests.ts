@@ -20,7 +20,7 @@ async function shell(): Promise<void> {
   require(list.vms.length === 1, "ls shows one VM");
   require(list.vms[0]?.name === "minimal" && list.vms[0].state === "ready", `ls: ${out}`);
   const logs = await box.must("logs", "minimal");
-  requireMatch(logs.out, /Booting paravirtualized kernel on Xen/, "the guest's own log");
+  requireMatch(logs.out, /Booting (paravirtualized )?kernel on Xen/, "the guest's own log");
   require((await box.colinux("status", "minimal")).code === 0, "status of a running VM is 0");
 
   const piped = await box.input(
