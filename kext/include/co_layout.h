@@ -145,7 +145,6 @@ struct mon_finfo {
 };
 #define MON_F_PINNED	1u
 #define MON_F_UNSYNC	2u
-#define MON_F_RELEASED	4u		/* given back by the guest */
 
 /* Per shadow page; index 0 is never used. */
 struct mon_shadow {
@@ -155,9 +154,10 @@ struct mon_shadow {
 	co_u32 parents;			/* shadow entries that point here */
 	co_u16 parent_index;
 	co_u16 present;			/* non-zero entries (non-leaf levels) */
-	co_u8 level;			/* 0 free, 1..4, MON_LEVEL_USER, MON_LEVEL_TOP5 */
+	co_u8 level;			/* 0 free, 1..4, MON_LEVEL_* */
 	co_u8 vcpu;			/* top level: whose */
 	co_u8 pad[6];
+	co_u64 groups;			/* bit n: one of entries 8n..8n+7 was ever set */
 };
 /* 1..4 as the guest's tables */
 #define MON_LEVEL_USER	5		/* user view of a root */
@@ -232,6 +232,15 @@ struct mon_trap {
 	co_u32 pad;
 };
 
+/* A translation of the guest kernel's, good until its next flush. */
+struct mon_tlb {
+	co_u64 page;			/* virtual, page-aligned */
+	co_u64 frame;			/* address under MON_PHYS */
+	co_u32 generation;
+	co_u32 access;			/* PF_W if it may be written, and is Dirty */
+};
+#define MON_TLB_SIZE	32u
+
 /* One vCPU; at MON_STATE. */
 struct mon_vcpu {
 	/* the passage */
@@ -265,6 +274,8 @@ struct mon_vcpu {
 	co_u32 root, user_root, top5, user_top5;
 	co_u32 reload;			/* CR3 must be written before the guest runs */
 	co_u32 new_root;		/* cr3_gfn changed */
+	co_u32 tlb_generation, pad1;
+	struct mon_tlb tlb[MON_TLB_SIZE];
 
 	/* ABI state */
 	co_u64 event_rip, failsafe_rip, syscall_rip, syscall32_rip;
@@ -306,7 +317,7 @@ struct co_passage {
 	struct co_descriptor_ptr mon_idtr; co_u8 pad4[6];
 };
 
-_Static_assert(sizeof(struct mon_shadow) == 32, "mon_shadow");
+_Static_assert(sizeof(struct mon_shadow) == 40, "mon_shadow");
 _Static_assert(sizeof(struct mon_finfo) == 8, "mon_finfo");
 _Static_assert(sizeof(struct mon_vm) <= MON_VM_PAGES * 4096, "mon_vm");
 _Static_assert(sizeof(struct mon_vcpu) <= MON_STATE_PAGES * 4096, "mon_vcpu");

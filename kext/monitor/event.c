@@ -67,7 +67,7 @@ void mon_event_init(void)
 	volatile struct shared_info *s = SHARED;
 	u32 i;
 
-	((u64 *)MON_VINFO_PT)[0] = (mon_frame_hfn(CO_SHARED_INFO_GFN(VM->ram_pages)) << 12) |
+	((u64 *)MON_VINFO_PT)[0] = mon_frame_addr(CO_SHARED_INFO_GFN(VM->ram_pages)) |
 				   PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX;
 	GATE->vinfo = MON_VINFO;
 	V->vinfo_gfn = CO_SHARED_INFO_GFN(VM->ram_pages);

@@ -11,7 +11,7 @@
 /* Would the guest's entry name a frame it does not have? */
 static int bad_entry(u64 e)
 {
-	return (e & PTE_P) && !mon_frame_ptr((e & PTE_ADDR) >> 12);
+	return (e & PTE_P) && (e & PTE_ADDR) >> 12 >= VM->frames;
 }
 
 static void write_entry(u64 gfn, u32 index, u64 value)
@@ -48,15 +48,20 @@ static s64 update_one(u64 ptr, u64 value)
 	}
 }
 
-s64 mon_hc_mmu_update(u64 va, u32 count, u64 done_va, u32 *done)
+s64 mon_hc_mmu_update(u64 va, u32 count, u32 *done)
 {
 	struct mmu_update u;
 	s64 ret;
 
-	(void)done_va;
 	for (*done = 0; *done < count; ++*done, va += sizeof(u)) {
-		if (mon_get(&u, va, sizeof(u)))
+		const struct mmu_update *p = mon_at(va, 0);
+
+		if (p && (va & 4095) <= 4096 - sizeof(u)) {
+			u.ptr = mon_once(&p->ptr);
+			u.val = mon_once(&p->val);
+		} else if (mon_get(&u, va, sizeof(u))) {
 			return -XEN_EFAULT;
+		}
 		ret = update_one(u.ptr, u.val);
 		if (ret)
 			return ret;
@@ -66,7 +71,9 @@ s64 mon_hc_mmu_update(u64 va, u32 count, u64 done_va, u32 *done)
 
 static void flush_all(void)
 {
-	mon_shadow_sync();
+	mon_tlb_flush();
+	if (VM->unsync_count)
+		mon_shadow_sync();
 	V->reload = 1;
 }
 
@@ -165,12 +172,11 @@ static s64 ext_one(const struct mmuext_op *op)
 	}
 }
 
-s64 mon_hc_mmuext(u64 va, u32 count, u64 done_va, u32 *done)
+s64 mon_hc_mmuext(u64 va, u32 count, u32 *done)
 {
 	struct mmuext_op op;
 	s64 ret;
 
-	(void)done_va;
 	for (*done = 0; *done < count; ++*done, va += sizeof(op)) {
 		if (mon_get(&op, va, sizeof(op)))
 			return -XEN_EFAULT;

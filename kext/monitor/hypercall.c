@@ -264,8 +264,8 @@ static s64 batch(struct mon_frame *f, u64 op, u64 va, u64 count, u64 done_va, u6
 
 	if ((count & 0x80000000u) && done_va && mon_get(&total, done_va, sizeof(total)))
 		return -XEN_EFAULT;
-	ret = op == __HYPERVISOR_mmu_update ? mon_hc_mmu_update(va, slice, done_va, &done)
-					    : mon_hc_mmuext(va, slice, done_va, &done);
+	ret = op == __HYPERVISOR_mmu_update ? mon_hc_mmu_update(va, slice, &done)
+					    : mon_hc_mmuext(va, slice, &done);
 	total += done;
 	if (done_va && mon_put(done_va, &total, sizeof(total)))
 		return -XEN_EFAULT;

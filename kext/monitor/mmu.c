@@ -9,22 +9,9 @@
  */
 #include "mon.h"
 
-/* TOUR 9: The one door.  Every guest frame number becomes a pointer here or nowhere. */
-void *mon_frame_ptr(u64 gfn)
-{
-	if (gfn >= VM->frames || (FINFO(gfn)->flags & MON_F_RELEASED))
-		return 0;
-	return (void *)(MON_PHYS + (gfn << 12));
-}
-
-u64 mon_frame_hfn(u64 gfn)
-{
-	return (((u64 *)MON_PHYSPT)[gfn] & PTE_ADDR) >> 12;
-}
-
 int mon_walk(struct mon_walk *w, u64 va, u32 access)
 {
-	u64 gfn = V->cr3_gfn, flags = PTE_RW | PTE_US, nx = 0;
+	u64 gfn = V->cr3_gfn, frames = VM->frames, and = ~0ull, nx = 0, e;
 	int level;
 
 	w->complete = 0;
@@ -33,31 +20,28 @@ int mon_walk(struct mon_walk *w, u64 va, u32 access)
 	if (!mon_guest_va(va))
 		return 0;
 	for (level = 4; level >= 1; level--) {
-		u64 *table = mon_frame_ptr(gfn);
-		u64 e;
-
-		if (!table)
+		if (gfn >= frames)
 			goto reserved;
-		e = mon_once(&table[(va >> (3 + 9 * level)) & 511]);
+		e = mon_once((const u64 *)(MON_PHYS + (gfn << 12)) + ((va >> (3 + 9 * level)) & 511));
 		w->gfn[level] = gfn;
 		w->entry[level] = e;
 		w->reached = level;
 		if (!(e & PTE_P))
 			return 0;
-		if (level > 1 && (e & PTE_PS) && level < 4)
+		if ((e & PTE_PS) && (level == 2 || level == 3))
 			goto reserved;	/* large pages are masked out of CPUID */
-		flags &= e;
+		and &= e;
 		nx |= e & PTE_NX;
 		gfn = (e & PTE_ADDR) >> 12;
 	}
-	w->flags = (flags & (PTE_RW | PTE_US)) | nx;
+	w->flags = (and & (PTE_RW | PTE_US)) | nx;
 	w->complete = 1;
 	w->error = PF_P;
-	if (!mon_frame_ptr(gfn))
+	if (gfn >= frames)
 		goto reserved;
-	if ((access & PF_W) && !(flags & PTE_RW))
+	if ((access & PF_W) && !(and & PTE_RW))
 		return 0;
-	if ((access & PF_U) && !(flags & PTE_US))
+	if ((access & PF_U) && !(and & PTE_US))
 		return 0;
 	if ((access & PF_I) && nx)
 		return 0;
@@ -77,7 +61,7 @@ static int set_bits(u64 gfn, u64 index, u64 old, u64 bits)
 	return seen == old;
 }
 
-int mon_walk_mark(struct mon_walk *w, u64 va, u32 access)
+int mon_walk_mark_slow(struct mon_walk *w, u64 va, u32 access)
 {
 	int level;
 
@@ -111,6 +95,20 @@ static u8 *at_va(u64 va, u32 access)
 	return 0;
 }
 
+void *mon_at_slow(u64 va, u32 access)
+{
+	struct mon_tlb *t = &V->tlb[(va >> 12) % MON_TLB_SIZE];
+	u8 *p = at_va(va, access);
+
+	if (p) {
+		t->page = va & ~4095ull;
+		t->frame = (u64)p & ~4095ull;
+		t->generation = V->tlb_generation;
+		t->access = access;
+	}
+	return p;
+}
+
 static void copy_bytes(void *to, const void *from, u64 n)
 {
 	u8 *t = to;
@@ -126,7 +124,7 @@ u64 mon_copy_from(void *to, u64 va, u64 bytes, u32 access, u64 *fault_va)
 {
 	while (bytes) {
 		u64 n = mon_min(bytes, 4096 - (va & 4095));
-		u8 *p = at_va(va, access);
+		u8 *p = access ? at_va(va, access) : mon_at(va, 0);
 
 		if (!p) {
 			if (fault_va)
@@ -145,7 +143,7 @@ u64 mon_copy_to(u64 va, const void *from, u64 bytes, u32 access, u64 *fault_va)
 {
 	while (bytes) {
 		u64 n = mon_min(bytes, 4096 - (va & 4095));
-		u8 *p = at_va(va, access | PF_W);
+		u8 *p = access ? at_va(va, access | PF_W) : mon_at(va, PF_W);
 
 		if (!p) {
 			if (fault_va)

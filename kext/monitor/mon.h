@@ -136,9 +136,20 @@ static inline void mon_invlpg(u64 va)
 
 /* mmu.c: the guest's own tables, and the door to its memory. */
 
-/* The only way from a guest frame number to a pointer; NULL if it is not the VM's. */
-void *mon_frame_ptr(u64 gfn);
-u64 mon_frame_hfn(u64 gfn);		/* gfn must be checked */
+/*
+ * TOUR 9: The one door.  A guest frame number becomes a pointer here or nowhere;
+ * NULL if it is not the VM's.
+ */
+static inline void *mon_frame_ptr(u64 gfn)
+{
+	return gfn < VM->frames ? (void *)(MON_PHYS + (gfn << 12)) : 0;
+}
+
+/* Host frame, as an entry's address bits; gfn must be checked. */
+static inline u64 mon_frame_addr(u64 gfn)
+{
+	return ((const u64 *)MON_PHYSPT)[gfn] & PTE_ADDR;
+}
 
 struct mon_walk {
 	u64 entry[5];			/* [4]..[1]: the guest's entries, fetched once */
@@ -149,14 +160,43 @@ struct mon_walk {
 	int reached;			/* lowest level with a valid entry[] and gfn[]; 5: none */
 };
 int mon_walk(struct mon_walk *w, u64 va, u32 access);	/* 1 if access is allowed */
+int mon_walk_mark_slow(struct mon_walk *w, u64 va, u32 access);
+
 /* Set Accessed, and Dirty for a write, in the entries walked; 0: they changed, walk again. */
-int mon_walk_mark(struct mon_walk *w, u64 va, u32 access);
+static inline int mon_walk_mark(struct mon_walk *w, u64 va, u32 access)
+{
+	u64 all = w->entry[4] & w->entry[3] & w->entry[2] & w->entry[1];
+
+	if ((all & PTE_A) && (!(access & PF_W) || (w->entry[1] & PTE_D)))
+		return 1;
+	return mon_walk_mark_slow(w, va, access);
+}
 /* Copy between guest virtual memory and the monitor, with the rights `access`
  * (PF_W, PF_U).  Returns the bytes not copied; *fault_va is where it stopped. */
 u64 mon_copy_from(void *to, u64 va, u64 bytes, u32 access, u64 *fault_va);
 u64 mon_copy_to(u64 va, const void *from, u64 bytes, u32 access, u64 *fault_va);
 int mon_get(void *to, u64 va, u64 bytes);	/* as the guest kernel; 0 or -XEN_EFAULT */
 int mon_put(u64 va, const void *from, u64 bytes);
+void *mon_at_slow(u64 va, u32 access);
+
+/* The guest flushed, or may think so: forget what its kernel addresses meant. */
+static inline void mon_tlb_flush(void)
+{
+	V->tlb_generation++;
+}
+
+/*
+ * A pointer to the guest kernel's va, good to the end of its page; NULL: it could
+ * not access that itself.  access: 0 or PF_W.
+ */
+static inline void *mon_at(u64 va, u32 access)
+{
+	const struct mon_tlb *t = &V->tlb[(va >> 12) % MON_TLB_SIZE];
+
+	if (t->page == (va & ~4095ull) && t->generation == V->tlb_generation && t->access >= access)
+		return (void *)(t->frame | (va & 4095));
+	return mon_at_slow(va, access);
+}
 
 /* shadow.c */
 void mon_shadow_init(void);
@@ -167,7 +207,14 @@ void mon_shadow_drop_frame(u64 gfn);
 void mon_shadow_new_base(u64 gfn);
 void mon_shadow_sync(void);			/* before the guest may rely on a flush */
 void mon_shadow_sync_va(u64 va);
-void mon_shadow_load(void);			/* CR3 as the guest will need it */
+void mon_shadow_load_slow(void);
+
+/* CR3 as the guest will need it. */
+static inline void mon_shadow_load(void)
+{
+	if (V->new_root | V->reload)
+		mon_shadow_load_slow();
+}
 
 /* trap.c */
 void mon_main(void) __attribute__((noreturn));
@@ -183,8 +230,8 @@ void mon_trace(u32 what, u64 a, u64 b, u64 c, u64 d);
 
 /* hypercall.c */
 u64 mon_do_hypercall(struct mon_frame *f, u64 op, const u64 *args);
-s64 mon_hc_mmu_update(u64 va, u32 count, u64 done_va, u32 *done);
-s64 mon_hc_mmuext(u64 va, u32 count, u64 done_va, u32 *done);
+s64 mon_hc_mmu_update(u64 va, u32 count, u32 *done);
+s64 mon_hc_mmuext(u64 va, u32 count, u32 *done);
 s64 mon_hc_update_va(u64 va, u64 value, u64 flags);
 s64 mon_hc_set_gdt(u64 frames, u32 entries);
 s64 mon_hc_update_descriptor(u64 ma, u64 desc);

@@ -19,6 +19,18 @@
 #define SPT(i)		((u64 *)(MON_POOL + ((u64)(i) << 12)))
 #define SHADOW_RESERVE	8u	/* free pages a fill can need: 4 levels, views, L5 */
 
+#define FAULT_AROUND	8u	/* leaf entries filled by one fault: a cache line of the guest's */
+
+/* For each n of the set bits of s->groups: entries first .. first + 7. */
+#define for_each_group(i, bits, first) \
+	for ((bits) = S(i)->groups; (bits) && ((first) = (u32)__builtin_ctzll(bits) * 8, 1); \
+	     (bits) &= (bits) - 1)
+
+static inline void touch(u32 i, u32 index)
+{
+	S(i)->groups |= 1ull << (index / 8);
+}
+
 static u64 pool_hfn(u32 i)
 {
 	return (((u64 *)MON_POOLPT)[i] & PTE_ADDR) >> 12;
@@ -45,9 +57,9 @@ static u64 leaf(u64 e)
 {
 	u64 gfn = (e & PTE_ADDR) >> 12, spte;
 
-	if ((e & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || !mon_frame_ptr(gfn))
+	if ((e & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || gfn >= VM->frames)
 		return 0;
-	spte = (mon_frame_hfn(gfn) << 12) | PTE_P | PTE_A | (e & (PTE_US | PTE_NX));
+	spte = mon_frame_addr(gfn) | PTE_P | PTE_A | (e & (PTE_US | PTE_NX));
 	if ((e & (PTE_RW | PTE_D)) == (PTE_RW | PTE_D))
 		spte |= PTE_RW | PTE_D;
 	return spte;
@@ -86,8 +98,7 @@ static u32 find(u64 gfn, u8 level)
 
 static u32 alloc(u64 gfn, u8 level)
 {
-	u32 i = VM->pool_free;
-	u64 *p = SPT(i), n = 512;
+	u32 i = VM->pool_free;		/* free pages are all zero */
 	struct mon_shadow *s = S(i);
 
 	if (!i) {
@@ -97,18 +108,21 @@ static u32 alloc(u64 gfn, u8 level)
 	VM->pool_free = s->next;
 	VM->pool_free_count--;
 	COUNT(shadow_allocs);
-	__asm__ volatile("rep stosq" : "+D"(p), "+c"(n) : "a"(0ull) : "memory");
 	s->gfn = gfn;
 	s->level = level;
 	s->vcpu = (u8)V->id;
 	s->parents = 0;
 	s->present = 0;
+	s->groups = 0;
 	s->next = FINFO(gfn)->shadow;
 	FINFO(gfn)->shadow = i;
 	return i;
 }
 
 static void drop(u32 i);
+
+/* The one entry of a top-level page that is not the guest's. */
+#define MON_SLOT_OF(level)	((level) == 4 ? (u32)MON_SLOT : ~0u)
 
 /* Entry `index` of shadow i leaves; its child goes too when nobody else has it. */
 static void unlink_entry(u32 i, u32 index)
@@ -139,6 +153,7 @@ static void link_entry(u32 i, u32 index, u64 e, u32 c)
 	if (*p && child_of(*p) != c)
 		unlink_entry(i, index);
 	if (!*p) {
+		touch(i, index);
 		S(i)->present++;
 		S(c)->parents++;
 		S(c)->parent = i;
@@ -148,8 +163,10 @@ static void link_entry(u32 i, u32 index, u64 e, u32 c)
 	if (S(i)->level == 4 && index < 256) {
 		u32 u = find(S(i)->gfn, MON_LEVEL_USER);
 
-		if (u)
+		if (u) {
+			touch(u, index);
 			SPT(u)[index] = (e & PTE_US) ? want : 0;
+		}
 	}
 }
 
@@ -157,8 +174,12 @@ static void link_entry(u32 i, u32 index, u64 e, u32 c)
 static void release(u32 i)
 {
 	struct mon_shadow *s = S(i);
-	u32 *link = &FINFO(s->gfn)->shadow;
+	u32 *link = &FINFO(s->gfn)->shadow, first, k;
+	u64 bits;
 
+	for_each_group(i, bits, first)
+		for (k = 0; k < 8; k++)
+			SPT(i)[first + k] = 0;
 	while (*link && *link != i)
 		link = &S(*link)->next;
 	if (*link)
@@ -188,7 +209,7 @@ static void unlink_parents(u32 i)
 			continue;
 		for (k = 0; k < 512; k++)
 			if ((SPT(p)[k] & PTE_P) && child_of(SPT(p)[k]) == i &&
-			    !(p == V->root && k >= MON_HOLE_FIRST && k <= MON_HOLE_LAST)) {
+			    k != MON_SLOT_OF(S(p)->level)) {
 				s->parents += 1;
 				unlink_entry(p, k);
 				s->parents -= 1;
@@ -199,17 +220,18 @@ static void unlink_parents(u32 i)
 static void drop(u32 i)
 {
 	struct mon_shadow *s = S(i);
-	u32 k;
+	u32 first, k;
+	u64 bits;
 
 	if (!s->level)
 		return;
 	if (s->parents)
 		unlink_parents(i);
 	if (s->level > 1 && s->level <= 4)
-		for (k = 0; k < 512 && s->present; k++)
-			if ((SPT(i)[k] & PTE_P) &&
-			    !(s->level == 4 && k >= MON_HOLE_FIRST && k <= MON_HOLE_LAST))
-				unlink_entry(i, k);
+		for_each_group(i, bits, first)
+			for (k = first; k < first + 8 && s->present; k++)
+				if ((SPT(i)[k] & PTE_P) && k != MON_SLOT_OF(s->level))
+					unlink_entry(i, k);
 	release(i);
 }
 
@@ -273,6 +295,7 @@ static void update_entry(u32 i, u32 index, u64 e)
 	u64 *p = &SPT(i)[index];
 
 	if (s->level == 1) {
+		touch(i, index);
 		*p = leaf(e);
 		return;
 	}
@@ -303,19 +326,23 @@ static int is_table(u64 gfn)
 
 static void resync_frame(u64 gfn)
 {
-	u64 *table = mon_frame_ptr(gfn);
-	u32 i, next, k;
+	u64 *table = mon_frame_ptr(gfn), bits;
+	u32 i, next, first, k;
 
-	if (!table)
-		return;
 	COUNT(resyncs);
 	for (i = FINFO(gfn)->shadow; i; i = next) {
 		u64 *p = SPT(i);
+		int leaves = S(i)->level == 1;
 
 		next = S(i)->next;
-		for (k = 0; k < 512; k++)
-			if (p[k])
-				update_entry(i, k, mon_once(&table[k]));
+		for_each_group(i, bits, first)
+			for (k = first; k < first + 8; k++)
+				if (p[k]) {
+					if (leaves)
+						p[k] = leaf(mon_once(&table[k]));
+					else
+						update_entry(i, k, mon_once(&table[k]));
+				}
 	}
 }
 
@@ -331,7 +358,7 @@ void mon_shadow_sync(void)
 			FINFO(gfn)->flags &= (u8)~MON_F_UNSYNC;
 			resync_frame(gfn);
 		}
-		if (S(i)->level == 1 && ((SPT(i)[k] & PTE_ADDR) >> 12) == mon_frame_hfn(gfn)) {
+		if (S(i)->level == 1 && (SPT(i)[k] & PTE_ADDR) == mon_frame_addr(gfn)) {
 			SPT(i)[k] &= ~PTE_RW;
 			V->reload = 1;
 		}
@@ -347,6 +374,7 @@ void mon_shadow_sync_va(u64 va)
 
 	if (!mon_guest_va(va))
 		return;
+	mon_tlb_flush();
 	if (VM->unsync_count) {
 		mon_walk(&w, va, 0);
 		for (level = 4; level >= w.reached; level--)
@@ -392,6 +420,22 @@ static u32 fill(struct mon_walk *w, u64 va)
 	return i;
 }
 
+/* The leaf that faulted, and its neighbours as far as the guest's entries allow. */
+static void fill_leaves(u32 i, struct mon_walk *w, u32 index)
+{
+	const u64 *table = mon_frame_ptr(w->gfn[1]);
+	u64 *p = SPT(i);
+	u32 k, first = index & ~(FAULT_AROUND - 1);
+
+	for (k = first; k < first + FAULT_AROUND; k++) {
+		if (!(k & 7))
+			touch(i, k);
+		if (!p[k] && k != index)
+			p[k] = leaf(mon_once(&table[k]));
+	}
+	p[index] = leaf(w->entry[1]);
+}
+
 /*
  * TOUR 8: A page fault of the guest's.  Walk its tables; if they allow the
  * access, the fault was only ours.
@@ -416,7 +460,7 @@ int mon_shadow_fault(u64 va, u32 access, u32 *guest_error)
 			i = fill(&w, va);
 			if (!i)
 				return 1;
-			SPT(i)[index] = leaf(w.entry[1]);
+			fill_leaves(i, &w, index);
 			COUNT(fills);
 			return 1;
 		}
@@ -433,6 +477,7 @@ int mon_shadow_fault(u64 va, u32 access, u32 *guest_error)
 		if (!i)
 			return 1;
 		make_unsync(gfn, i, index);
+		touch(i, index);
 		SPT(i)[index] = leaf(w.entry[1]) | PTE_RW | PTE_D;
 		return 1;
 	}
@@ -459,6 +504,7 @@ void mon_shadow_new_base(u64 gfn)
 {
 	V->cr3_gfn = gfn;
 	V->new_root = 1;
+	mon_tlb_flush();
 }
 
 /* A new root starts with our slot, and with the kernel tables that are shadowed already. */
@@ -473,16 +519,22 @@ static u32 new_root(u64 gfn)
 		return 0;
 	if (VM->user_view) {
 		u = alloc(gfn, MON_LEVEL_USER);
+		touch(u, MON_SLOT);
 		SPT(u)[MON_SLOT] = (V->user_l3 << 12) | PTE_P | PTE_RW | PTE_A;
 	}
 	if (VM->la57) {
 		t = alloc(gfn, MON_LEVEL_TOP5);
+		touch(t, 0);
+		touch(t, 511);
 		SPT(t)[0] = SPT(t)[511] = (pool_hfn(i) << 12) | PTE_P | PTE_RW | PTE_US | PTE_A;
 		if (u) {
 			t = alloc(gfn, MON_LEVEL_TOP5_USER);
+			touch(t, 0);
+			touch(t, 511);
 			SPT(t)[0] = SPT(t)[511] = (pool_hfn(u) << 12) | PTE_P | PTE_RW | PTE_US | PTE_A;
 		}
 	}
+	touch(i, MON_SLOT);
 	SPT(i)[MON_SLOT] = (V->guest_l3 << 12) | PTE_P | PTE_RW | PTE_A;
 	for (k = MON_HOLE_LAST + 1; k < 512; k++) {
 		u64 e = mon_once(&table[k]), child_gfn = (e & PTE_ADDR) >> 12;
@@ -498,7 +550,7 @@ static u32 new_root(u64 gfn)
 }
 
 /* The last step before the guest runs: the right root in CR3, flushed if it must be. */
-void mon_shadow_load(void)
+void mon_shadow_load_slow(void)
 {
 	if (V->new_root) {
 		u64 gfn = V->cr3_gfn;

@@ -92,7 +92,7 @@ static s64 register_vcpu_info(u64 gfn, u32 offset)
 	new = (volatile struct vcpu_info *)((u8 *)mon_frame_ptr(gfn) + offset);
 	new->evtchn_pending_sel = old->evtchn_pending_sel;
 	new->evtchn_upcall_mask = old->evtchn_upcall_mask;
-	((u64 *)MON_VINFO_PT)[0] = (mon_frame_hfn(gfn) << 12) |
+	((u64 *)MON_VINFO_PT)[0] = mon_frame_addr(gfn) |
 				   PTE_P | PTE_RW | PTE_A | PTE_D | PTE_NX;
 	mon_invlpg(MON_VINFO);
 	V->vinfo_gfn = gfn;
