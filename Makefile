@@ -15,6 +15,9 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 VERSION := 0.1.0
 
+# Where the machine's own certificates matter, npm needs to be told.
+export NODE_EXTRA_CA_CERTS := $(or $(NODE_EXTRA_CA_CERTS),$(wildcard /etc/ssl/certs/ca-certificates.crt))
+
 # What the product and its tests need; npm comes on top where there is none.
 DEBIAN_PACKAGES := \
 	build-essential gcc-12 git pkg-config python3 cpio kmod xz-utils lz4 zstd \

@@ -127,7 +127,8 @@ async function attempt(
     return machine;
   } catch (error) {
     if (last || !(error instanceof CliError) || error.name !== "VHOST") throw error;
-    return error.message;
+    return error.message.replace(/^QEMU ended at once: /, "")
+      .replace(/^qemu-system-x86_64: (-accel [^ ]+ )?/, "");
   } finally {
     clearTimeout(silence);
     if (!up && machine) {

@@ -68,23 +68,31 @@ export class Machine {
         setup.memory,
         layout,
       );
-      const child = spawn(["qemu-system-x86_64", ...args]);
-      const machine = new Machine(setup, child);
+      const machine = new Machine(setup, spawn(["qemu-system-x86_64", ...args]));
       const died = machine.ended.then((why) => {
         throw why === NO_QEMU ? noQemu() : machine.failure(`QEMU ended at once: ${why}`);
       });
       died.catch(() => {});
-      const conns = Promise.all([qmpListener.accept(), ctlListener.accept()]);
-      conns.catch(() => {});
-      const [qmp, ctl] = await Promise.race([conns, died]);
-      machine.qmp = new Qmp(qmp);
-      machine.#ctl = ctl;
-      void machine.#readControl(ctl);
-      await Promise.race([machine.qmp.ready(), died]);
+      const connected = machine.#connect(qmpListener, ctlListener);
+      connected.catch(() => {});
+      await Promise.race([connected, died]);
       return machine;
     } finally {
       qmpListener.close();
       ctlListener.close();
+    }
+  }
+
+  async #connect(qmp: Deno.UnixListener, ctl: Deno.UnixListener): Promise<void> {
+    const [qmpConn, ctlConn] = await Promise.all([qmp.accept(), ctl.accept()]);
+    this.#ctl = ctlConn;
+    void this.#readControl(ctlConn);
+    this.qmp = new Qmp(qmpConn);
+    try {
+      await this.qmp.ready();
+    } catch {
+      // QEMU is ending: `ended` has the reason.
+      await this.ended;
     }
   }
 
