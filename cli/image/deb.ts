@@ -7,8 +7,12 @@
 import { CliError, EXIT } from "../ui/errors.ts";
 
 /** A failure that names the package at fault and what to do. */
-export function packageError(message: string, hint: string): CliError {
-  return new CliError(message, { name: "PACKAGE", hint, exit: EXIT.unavailable });
+export function packageError(
+  message: string,
+  hint: string,
+  exit: number = EXIT.unavailable,
+): CliError {
+  return new CliError(message, { name: "PACKAGE", hint, exit });
 }
 
 export interface Deb {
@@ -108,6 +112,7 @@ async function candidate(name: string): Promise<Map<string, string>> {
     throw packageError(
       `package ${name}: apt knows no such package`,
       `search with \`apt-cache search ${name.split("-").slice(0, 2).join("-")}\``,
+      EXIT.noInput,
     );
   }
   return fields;

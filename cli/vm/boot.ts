@@ -8,12 +8,12 @@ import type { Definition } from "../config/load.ts";
 import { chooseHost } from "../host/choose.ts";
 import type { Host } from "../host/host.ts";
 import type { RpcClient } from "../rpc/client.ts";
-import { protoError } from "../rpc/errors.ts";
-import type { Params, Vm } from "../rpc/proto.ts";
+import type { Vm } from "../rpc/proto.ts";
 import { isHostDown, openClient } from "../rpc/session.ts";
 import type { Context } from "../ui/context.ts";
 import { makeDirs } from "../ui/dirs.ts";
 import { CliError, EXIT } from "../ui/errors.ts";
+import { createVm } from "./create.ts";
 import { lockVm } from "./lock.ts";
 import {
   isLive,
@@ -70,7 +70,7 @@ export async function bootVm(
       }
       current = existing;
     } else {
-      current = await create(context, host, client, definition, existing);
+      current = await createVm(context, host, client, definition, existing);
       await writeDefinition(paths, definition);
     }
     await writeState(paths, current);
@@ -114,66 +114,6 @@ async function openRunning(context: Context, host: Host): Promise<RpcClient | un
 async function find(client: RpcClient | undefined, name: string): Promise<Vm | undefined> {
   const { vms } = await client?.call("vm.list", {}) ?? { vms: [] };
   return vms.find((vm) => vm.name === name);
-}
-
-async function create(
-  context: Context,
-  host: Host,
-  client: RpcClient,
-  definition: Definition,
-  existing: Vm | undefined,
-): Promise<Vm> {
-  const { name } = definition;
-  const params = await createParams(context, host, definition);
-  context.signal.throwIfAborted();
-  // What is left of its last run makes room.
-  if (existing !== undefined) await client.call("vm.delete", { name });
-  context.progress(`${name}: creating`);
-  await client.call("vm.create", params, { signal: context.signal, timeoutMs: 300_000 });
-  try {
-    context.signal.throwIfAborted();
-    context.progress(`${name}: starting`);
-    const { vm } = await client.call("vm.start", { name }, {
-      signal: context.signal,
-      timeoutMs: 300_000,
-    });
-    return vm;
-  } catch (error) {
-    await client.call("vm.delete", { name, force: true }).catch((second: unknown) =>
-      context.debug(`vm.delete after a failed start: ${second}`)
-    );
-    throw error;
-  }
-}
-
-async function createParams(
-  context: Context,
-  host: Host,
-  definition: Definition,
-): Promise<Params<"vm.create">> {
-  const { imageProvider } = await import("../image/image.ts");
-  const images = imageProvider(context);
-  const kernel = await images.kernelFor(definition.kernel);
-  const params: Params<"vm.create"> = {
-    name: definition.name,
-    memory: definition.memory,
-    kernel: await host.publishFile(kernel),
-    cmdline: definition.cmdline,
-    vcpus: definition.vcpus,
-  };
-  if (definition.initrd !== undefined) {
-    const initrd = await images.initrdFor(definition.initrd, kernel);
-    const { size } = await Deno.stat(initrd);
-    if (size >= definition.memory) {
-      throw protoError(
-        "INITRD",
-        `the initrd ${initrd} (${size} bytes) is larger than the memory of ${definition.name}`,
-      );
-    }
-    params.initrd = await host.publishFile(initrd);
-  }
-  if (definition.ready !== undefined) params.readyConsole = definition.ready.console;
-  return params;
 }
 
 /** The same name from another file is a mistake, never a silent replacement. */

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** From a definition to a VM that runs: kernel, initrd, vm.create, vm.start. For boot.ts. */
+import type { Definition } from "../config/load.ts";
+import type { Host, HostFile } from "../host/host.ts";
+import type { RpcClient } from "../rpc/client.ts";
+import { protoError } from "../rpc/errors.ts";
+import type { Params, Vm } from "../rpc/proto.ts";
+import type { Context } from "../ui/context.ts";
+import { CliError } from "../ui/errors.ts";
+
+/** Unpacking a kernel under emulation takes its time. */
+const LONG_MS = 300_000;
+
+export async function createVm(
+  context: Context,
+  host: Host,
+  client: RpcClient,
+  definition: Definition,
+  existing: Vm | undefined,
+): Promise<Vm> {
+  const { name } = definition;
+  const { signal } = context;
+  const files = new Published(host);
+  const params = await paramsFor(context, files, definition);
+  signal.throwIfAborted();
+  // What is left of its last run makes room.
+  if (existing !== undefined) await client.call("vm.delete", { name });
+  try {
+    context.progress(`${name}: creating`);
+    await client.call("vm.create", params, { signal, timeoutMs: LONG_MS });
+    signal.throwIfAborted();
+    context.progress(`${name}: starting`);
+    return (await client.call("vm.start", { name }, { signal, timeoutMs: LONG_MS })).vm;
+  } catch (error) {
+    // Another client's VM of that name is not ours to delete.
+    if (!(error instanceof CliError && error.name === "EXISTS")) {
+      await client.call("vm.delete", { name, force: true }).catch((second: unknown) =>
+        context.debug(`vm.delete after a failed start: ${second}`)
+      );
+    }
+    throw files.inOurWords(error);
+  }
+}
+
+async function paramsFor(
+  context: Context,
+  files: Published,
+  definition: Definition,
+): Promise<Params<"vm.create">> {
+  const { imageProvider } = await import("../image/image.ts");
+  const images = imageProvider(context);
+  const kernel = await images.kernelFor(definition.kernel);
+  const params: Params<"vm.create"> = {
+    name: definition.name,
+    memory: definition.memory,
+    kernel: await files.publish(kernel),
+    cmdline: definition.cmdline,
+    vcpus: definition.vcpus,
+  };
+  if (definition.initrd !== undefined) {
+    const initrd = await images.initrdFor(definition.initrd, kernel);
+    const { size } = await Deno.stat(initrd);
+    if (size >= definition.memory) {
+      throw protoError(
+        "INITRD",
+        `the initrd ${initrd} (${size} bytes) is larger than the memory of ${definition.name}`,
+      );
+    }
+    params.initrd = await files.publish(initrd);
+  }
+  if (definition.ready !== undefined) params.readyConsole = definition.ready.console;
+  return params;
+}
+
+/** Files as the helper knows them; its messages get the names that a person knows. */
+class Published {
+  readonly #host: Host;
+  readonly #names = new Map<string, string>();
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  async publish(path: string): Promise<HostFile> {
+    const file = await this.#host.publishFile(path);
+    this.#names.set(file.path, path);
+    return file;
+  }
+
+  inOurWords(error: unknown): unknown {
+    if (!(error instanceof CliError)) return error;
+    let message = error.message;
+    for (const [theirs, ours] of this.#names) message = message.replaceAll(theirs, ours);
+    if (message === error.message) return error;
+    const { name, hint, exit, detail, data } = error;
+    return new CliError(message, { name, hint, exit, detail, data });
+  }
+}
