@@ -8,7 +8,7 @@ HD_HDRS := $(HDRS) $(wildcard $(HELPERD)/lib/*.h $(HELPERD)/root/*.h $(HELPERD)/
 HD_LIB := $(filter-out $(HELPERD)/lib/dev.c,$(wildcard $(HELPERD)/lib/*.c))
 HD_FAKE := helperd/fake_dev.c helperd/fake_guest.c
 
-TESTS += stack
+TESTS += stack console
 .DEFAULT_GOAL := all
 
 # colinuxd with the sanitizers; the worker without, for its sandbox is real.
@@ -23,3 +23,7 @@ $(OUT)/stack: helperd/stack.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)
 		$(OUT)/fake-colinuxd $(OUT)/fake-worker $(HD_HDRS) ../fuzz/corpus/elf/debian | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DCOLINUXD='"$(OUT)/fake-colinuxd"' -DWORKER='"$(OUT)/fake-worker"' \
 		-DKERNEL='"$(TOP)/tests/fuzz/corpus/elf/debian"' -o $@ $(filter %.c,$^) -ljansson
+
+$(OUT)/console: helperd/console.c $(addprefix $(HELPERD)/worker/,console.c ring.c) \
+		$(addprefix $(HELPERD)/lib/,conlog.c loop.c proto.c err.c) $(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
