@@ -3,6 +3,8 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
+#undef memcpy		/* one target gives its subject names of its own */
+#undef memset
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>

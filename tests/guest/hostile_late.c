@@ -65,15 +65,14 @@ static long syscall_at(u64 address)
 	return in_user(USER_CODE, USER_CODE + 2048, 0, 0x202);
 }
 
-static long event_at(u64 address)
+static volatile struct shared_info *shared = (void *)spare[8];
+
+static long event_now(u64 address)
 {
-	volatile struct shared_info *shared = (void *)spare[8];
 	u32 port = 1;
 
 	callback(CALLBACKTYPE_event, address);
 	callback(CALLBACKTYPE_failsafe, address);
-	if (map((u64)spare[8], start->shared_info | PTE_P | PTE_W))
-		return -1;
 	for (int i = 0; i < 64; i++)
 		shared->evtchn_mask[i] = 0;
 	shared->evtchn_pending[0] = ~0ull;
@@ -82,8 +81,20 @@ static long event_at(u64 address)
 	shared->vcpu_info[0].evtchn_upcall_mask = 0;
 	hyper(__HYPERVISOR_event_channel_op, 4, (u64)&port, 0, 0, 0);
 	hyper(__HYPERVISOR_xen_version, 0, 0, 0, 0, 0);
-	shared->vcpu_info[0].evtchn_upcall_mask = 1;
 	return 0;
+}
+
+static long event_at(u64 address)
+{
+	long r;
+
+	if (map((u64)shared, start->shared_info | PTE_P | PTE_W))
+		return -1;
+	r = attempt(event_now, address);
+	shared->vcpu_info[0].evtchn_upcall_mask = 1;
+	shared->vcpu_info[0].evtchn_upcall_pending = 0;
+	map((u64)shared, gfn_of((void *)shared) << 12 | PTE_P | PTE_W);
+	return r;
 }
 
 static long enter_user(u64 rip)
@@ -165,14 +176,18 @@ static u64 noise(u64 *seed)
 	}
 }
 
-/* Hypercalls with tempting arguments; not shutdown, block and poll, which only end or wait. */
+/*
+ * Hypercalls with tempting arguments; not those that only end the VM, wait, or
+ * take our handlers away.
+ */
 static long noise_calls(u64 seed)
 {
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 1000; i++) {
 		u64 nr = noise(&seed) % 50, a = noise(&seed), b = noise(&seed), c = noise(&seed);
 
 		if (nr == __HYPERVISOR_sched_op || nr == __HYPERVISOR_sched_op_compat ||
-		    nr == __HYPERVISOR_iret || nr == __HYPERVISOR_console_io)
+		    nr == __HYPERVISOR_iret || nr == __HYPERVISOR_console_io ||
+		    nr == __HYPERVISOR_set_trap_table || nr == __HYPERVISOR_stack_switch)
 			continue;
 		for (int k = 0; k < 8; k++)
 			((u64 *)spare)[noise(&seed) % (sizeof(spare) / 8)] = noise(&seed);
@@ -207,7 +222,7 @@ static long triple_fault(u64 arg)
 {
 	(void)arg;
 	for (int v = 0; v < 32; v++)
-		set_handler(v, 0xe033, BAD_ADDRESS, 4);
+		set_handler(v, 0xe033, UNMAPPED, 4);
 	asm volatile("ud2");
 	return 0;
 }
@@ -226,6 +241,8 @@ static long crash(u64 arg)
 	{ name "_bad", f, BAD_ADDRESS, ANY }, { name "_zero", f, 0, ANY }, \
 	{ name "_unmapped", f, UNMAPPED, ANY }, { name "_user", f, USER_CODE, ANY }
 
+#define NOISE(n) { "noise_" #n, noise_calls, n * 0x9e3779b97f4a7c15ull, ANY }
+
 const struct attack late_attacks[] = {
 	{ "hyper_iret_mon_cs", iret_cs, MON_CS, ANY }, { "hyper_iret_mon_cs_3", iret_cs, MON_CS | 3, ANY },
 	{ "hyper_iret_tss", iret_cs, MON_TSS_SEL, ANY }, { "hyper_iret_cs_0", iret_cs, 0, ANY },
@@ -239,8 +256,8 @@ const struct attack late_attacks[] = {
 	{ "handler_cs_0", handler_cs, 0, ANY }, { "handler_cs_max", handler_cs, 0xffff, ANY },
 	PLACES(handler_at, "handler"), PLACES(fault_handler_at, "fault_handler"),
 	PLACES(syscall_at, "syscall"), PLACES(event_at, "event"), PLACES(stack_at, "kernel_stack"),
-	{ "noise_1", noise_calls, 1, ANY }, { "noise_2", noise_calls, 0x1234567, ANY },
-	{ "noise_3", noise_calls, 0xdeadbeefcafe, ANY }, { "noise_4", noise_calls, 0x9e3779b97f4a7c15, ANY },
+	NOISE(1), NOISE(2), NOISE(3), NOISE(4), NOISE(5), NOISE(6), NOISE(7), NOISE(8),
+	NOISE(9), NOISE(10), NOISE(11), NOISE(12), NOISE(13), NOISE(14), NOISE(15), NOISE(16),
 	{ "tables_1", noise_tables, 1, ANY }, { "tables_2", noise_tables, 0xabcdef, ANY },
 	{ "triple_fault", triple_fault, 0, KILL }, { "crash", crash, 0, KILL },
 	{ 0, 0, 0, 0 },

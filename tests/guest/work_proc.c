@@ -134,7 +134,8 @@ static void pipes(void)
 
 static volatile sig_atomic_t usr1_count, usr1_value;
 static volatile greg_t seen_cr2, seen_err, seen_trap;
-static volatile int skip_bytes;
+static volatile int skip_bytes, faults_left = 1000;
+static const char *volatile doing = "stores";
 
 static void on_usr1(int sig, siginfo_t *info, void *context)
 {
@@ -149,8 +150,10 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	ucontext_t *uc = context;
 	greg_t *regs = uc->uc_mcontext.gregs;
 
-	(void)sig;
 	(void)info;
+	if (faults_left-- == 0)
+		fail("%s: another fault: signal %d trap %lld error %llx rip %llx", doing, sig,
+		     regs[REG_TRAPNO], regs[REG_ERR], regs[REG_RIP]);
 	seen_cr2 = regs[REG_CR2];
 	seen_err = regs[REG_ERR];
 	seen_trap = regs[REG_TRAPNO];
@@ -236,6 +239,8 @@ static void fault_contexts(void)
 				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (size_t i = 0; i < sizeof(privileged) / sizeof(*privileged); i++) {
 		skip_bytes = privileged[i].len;
+		faults_left = 1;
+		doing = privileged[i].name;
 		memcpy(code, privileged[i].code, skip_bytes);
 		code[skip_bytes] = 0xc3;
 		seen_trap = -1;
@@ -245,6 +250,7 @@ static void fault_contexts(void)
 		      privileged[i].name, seen_trap);
 	}
 	install(SIGTRAP, on_fault, 0);
+	faults_left = 1;
 	skip_bytes = 0;
 	asm volatile("int3");
 	CHECK(seen_trap == 3, "int3: trap %lld", seen_trap);

@@ -58,14 +58,10 @@ async function attackAll(options: HostOptions): Promise<void> {
   await host.insmod("protect=wp");
   const tally: Tally = { contained: 0, killed: 0, problems: [] };
   const witness = codom({
-    append: "co.run=/workload,mappings,cow,avx2,address_spaces,pipes,threads",
+    append: "co.run=/workload,mappings,cow,sse,address_spaces,pipes,threads",
   });
   await background(host, "witness", witness);
   for (let from = 0; from >= 0;) from = await oneGuest(host, from, tally);
-  const { code, log } = await awaitEnd(host, "witness");
-  requireWorkload(log);
-  require(code === 0, "the witness did not power off");
-  await leavesNothing(host);
   console.log(`${tally.contained} contained, ${tally.killed} ended their VM with a reason`);
   require(
     tally.problems.length === 0,
@@ -73,6 +69,10 @@ async function attackAll(options: HostOptions): Promise<void> {
       tally.problems.join("\n")
     }`,
   );
+  const { code, log } = await awaitEnd(host, "witness");
+  requireWorkload(log);
+  require(code === 0, "the witness did not power off");
+  await leavesNothing(host);
 }
 
 /** What one VM leaves in its memory, no other may find. */

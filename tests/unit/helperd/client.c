@@ -57,7 +57,8 @@ void daemon_start(struct daemon *d, const char *mood)
 	}
 	d->pid = fork();
 	if (d->pid == 0) {
-		execl(COLINUXD, COLINUXD, "--socket", d->socket, "--device", d->device, "--worker", WORKER,
+		execl(COLINUXD, COLINUXD, "--socket", d->socket, "--device", d->device, "--worker",
+		      d->worker ? d->worker : WORKER,
 		      "--stop-timeout", "0", NULL);
 		_exit(127);
 	}

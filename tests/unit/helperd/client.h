@@ -8,6 +8,7 @@
 
 struct daemon {
 	char dir[64], socket[96], device[96];
+	const char *worker;		/* NULL: the real one */
 	pid_t pid;
 };
 

@@ -492,6 +492,66 @@ static void worker_killed_in_a_call(void)
 	ends("a", "failed", "killed by signal 9");
 }
 
+/* A worker that was taken over can harm nobody but its own VM. */
+static void evil_workers(void)
+{
+	static const char *const silent[] = { "garbage", "endless-line", "odd-error", "odd-event", "odd-end" };
+	struct daemon t = { .dir = "", .worker = EVIL };
+	struct client u, v;
+	json_t *r;
+
+	daemon_start(&t, "");
+	client_open(&u, &t, 0);
+	client_open(&v, &t, 0);
+	DO(&v, "events.subscribe", "{\"console\":true}");
+	for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++) {
+		r = call(&u, "vm.create", "{\"name\":\"%s\",\"memory\":67108864,\"kernel\":{\"path\":\"/x\"}}", silent[i]);
+		CHECK(!r && !strcmp(call_name, "WORKER"), "%s: %s %s", silent[i], call_name, call_text);
+		for (const char *p = call_text; *p; p++)
+			CHECK(*p >= 0x20 && *p < 0x7f, "%s: a control character", silent[i]);
+	}
+	r = call(&u, "vm.list", "{}");
+	CHECK(json_array_size(json_object_get(r, "vms")) == 0);
+	json_decref(r);
+
+	/* This one breaks the protocol only after it was made. */
+	json_decref(call(&u, "vm.create", VM("built-twice", "")));
+	r = wait_state(&u, "built-twice", "failed");
+	CHECK(strstr(text(r, "reason"), "broke the protocol"));
+	json_decref(r);
+
+	DO(&u, "vm.create", VM("odd-answer", ""));
+	FAILS("WORKER", "makes no sense", &u, "vm.memoryMap", NAME("odd-answer"));
+	DO(&u, "vm.create", VM("early-run", ""));
+	r = call(&u, "vm.get", NAME("early-run"));
+	CHECK(!strcmp(text(json_object_get(r, "vm"), "state"), "created"));
+	json_decref(r);
+	DO(&u, "vm.create", VM("flood", ""));
+	r = wait_event(&v, "console.line");
+	for (const char *p = text(r, "line"); *p; p++)
+		CHECK(*p >= 0x20 && *p < 0x7f);
+	json_decref(r);
+	DO(&u, "vm.create", VM("log-flood", ""));
+	DO(&u, "vm.create", VM("lying-log", ""));
+	DO(&u, "console.attach", "{\"name\":\"lying-log\",\"replay\":100000}");
+	for (int i = 0; i < 50; i++) {
+		json_decref(call(&u, "console.log", NAME("lying-log")));
+		DO(&u, "vm.get", NAME("lying-log"));
+	}
+	/* Calls to one that does not read fill nothing but their own place. */
+	DO(&u, "vm.create", VM("not-reading", ""));
+	for (int i = 0; i < 40; i++)
+		client_send(&v, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.memoryMap\","
+				"\"params\":" NAME("not-reading") "}\n");
+	DO(&u, "vm.list", "{}");
+	DO(&u, "vm.create", VM("half-closed", ""));
+	json_decref(wait_state(&u, "half-closed", "failed"));
+	client_close(&v);
+	client_close(&u);
+	CHECK(daemon_end(&t, SIGTERM) == 0);
+	daemon_forget(&t);
+}
+
 static void device_troubles(void)
 {
 	static const struct { const char *mood, *name, *part; } troubles[] = {
@@ -566,6 +626,7 @@ int main(void)
 	unlink(copy);
 	daemon_forget(&d);
 	RUN(killed_in_each_call);
+	RUN(evil_workers);
 	RUN(device_troubles);
 	UNIT_END();
 }

@@ -19,9 +19,13 @@ $(OUT)/fake-worker: $(wildcard $(HELPERD)/worker/*.c) $(BUILDER_SRCS) $(HD_LIB) 
 	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -Wno-format-truncation -I$(HELPERD)/proto $(HD_INCLUDES) \
 		-pthread -o $@ $(filter %.c,$^) -ljansson -lseccomp $(LOADER_LIBS)
 
+$(OUT)/evil-worker: helperd/evil_worker.c $(HELPERD)/lib/conlog.c $(HD_HDRS) | $(OUT)
+	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
+
 $(OUT)/stack: helperd/stack.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)/lib/err.c \
-		$(OUT)/fake-colinuxd $(OUT)/fake-worker $(HD_HDRS) ../fuzz/corpus/elf/debian | $(OUT)
+		$(OUT)/fake-colinuxd $(OUT)/fake-worker $(OUT)/evil-worker $(HD_HDRS) ../fuzz/corpus/elf/debian | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DCOLINUXD='"$(OUT)/fake-colinuxd"' -DWORKER='"$(OUT)/fake-worker"' \
+		-DEVIL='"$(OUT)/evil-worker"' \
 		-DKERNEL='"$(TOP)/tests/fuzz/corpus/elf/debian"' -o $@ $(filter %.c,$^) -ljansson
 
 $(OUT)/console: helperd/console.c $(addprefix $(HELPERD)/worker/,console.c ring.c) \

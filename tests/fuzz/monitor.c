@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The monitor against a hostile guest kernel, in a program: its own C files
+ * over memory laid out as in the guest world, with a machine of two pages'
+ * worth of code (monitor_machine.c) that walks the shadow tables as the CPU
+ * does.  The input is what the guest does; after each step the state must be
+ * one in which no guest instruction can reach the host (monitor_check.c).
+ */
+#include <setjmp.h>
+
+#include "fuzz.h"
+#include "monitor.h"
+#include "xen/memory.h"
+#include "xen/sched.h"
+#include "xen/vcpu.h"
+
+static const uint8_t *in, *in_end;
+static jmp_buf over;
+
+/* ---- what stands in for switch.c and entry.S --------------------------------- */
+
+const u8 mon_iretq[1], mon_fast_iretq[1], mon_fast_push[1], mon_fast_push_end[1];
+const u8 mon_fast_iret[1], mon_fast_iret_end[1], mon_fast_iret2[1], mon_fast_iret2_end[1];
+const u8 mon_load_ds[1], mon_load_end[1], mon_load_gs_insn[1], mon_load_gs_fixup[1];
+
+void mon_load_gs(u16 selector);
+void mon_load_gs(u16 selector) { (void)selector; }
+void mon_debug_load(void);
+void mon_debug_load(void) { }
+
+void mon_exit(u32 why)
+{
+	V->exit = why;
+	if (why == MON_EXIT_CONSOLE)
+		MUST(V->exit_len <= sizeof(V->ports));
+	if (why == MON_EXIT_EVENT)
+		MUST(V->nports <= CO_RUN_PORTS);
+	if (V->dead || why == MON_EXIT_SHUTDOWN)
+		longjmp(over, 1);
+	mon_time_refresh();
+	mon_event_inbox();
+	mon_timer_check();
+}
+
+/* ---- the input ------------------------------------------------------------------ */
+
+static u64 bytes(int n)
+{
+	u64 v = 0;
+
+	for (int i = 0; i < n && in < in_end; i++)
+		v |= (u64)*in++ << 8 * i;
+	return v;
+}
+
+static u64 some_va(void)
+{
+	static const u64 odd[] = {
+		0, ~0ull, MON_HOLE_START, MON_HOLE_START - 8, MON_HOLE_END, MON_HOLE_END - 4,
+		0x0000800000000000ull, 0x00007ffffffffff8ull, 0xffff820040000000ull,
+		MON_BASE, MON_GATE_VARS, MON_STATE, MON_PHYS,
+	};
+	u64 kind = bytes(1);
+
+	switch (kind & 3) {
+	case 0: return KERNEL_VA + (bytes(2) << 3 & 0x1fffff);
+	case 1: return KERNEL_VA + (kind >> 2) * 4096 + bytes(1) * 16;
+	case 2: return USER_VA + (bytes(1) << 12) + kind;
+	default: return kind >> 2 < sizeof(odd) / sizeof(odd[0]) ? odd[kind >> 2] : bytes(8);
+	}
+}
+
+static u64 some_pte(void)
+{
+	u64 flags = bytes(1), gfn = bytes(1);
+
+	if (flags & 8)		/* beyond the VM, or a host frame's number */
+		gfn = flags & 16 ? bytes(5) : RAM_PAGES + (gfn & 63);
+	return (gfn << 12 & PTE_ADDR) | (flags & 7) | (flags & 0xe0) |
+	       (flags & 16 ? PTE_NX : 0);
+}
+
+static u64 some_value(void)
+{
+	switch (bytes(1) & 3) {
+	case 0: return bytes(1);
+	case 1: return some_va();
+	case 2: return some_pte();
+	default: return bytes(8);
+	}
+}
+
+static u32 gfn_of(u64 v)
+{
+	return (u32)(v % (RAM_PAGES + 40));
+}
+
+/* The guest's argument page, written as the guest would without our noticing. */
+static u64 *args(void)
+{
+	return (u64 *)(MON_PHYS + (GFN_ARGS << 12));
+}
+
+#define ARGS_VA	(KERNEL_VA + (GFN_ARGS << 12))
+
+static s64 hypercall(u64 op, u64 a, u64 b, u64 c, u64 d)
+{
+	u64 *stack = (u64 *)(MON_STACK_TOP - sizeof(struct mon_frame));
+	struct mon_frame *f = (struct mon_frame *)stack;
+
+	memset(f, 0, sizeof(*f));
+	f->vector = VEC_HYPERCALL;
+	f->rax = op;
+	f->rdi = a;
+	f->rsi = b;
+	f->rdx = c;
+	f->r10 = d;
+	f->rip = KERNEL_VA + 0x1000;
+	f->rsp = KERNEL_VA + (GFN_STACK << 12) + 0xf00;
+	f->cs = MON_KERNEL_CS;
+	f->ss = MON_KERNEL_DS;
+	f->rflags = 0x202;
+	for (int turns = 0; turns < 64; turns++) {	/* continuations come back */
+		u64 rip = f->rip;
+
+		mon_trap(f);
+		check_frame(f);
+		if (f->rip != rip - 2)
+			break;
+		f->rip = rip;
+		f->vector = VEC_HYPERCALL;
+	}
+	return (s64)f->rax;
+}
+
+static void mmu_update(void)
+{
+	u64 n = 1 + bytes(1) % 3;
+
+	for (u64 i = 0; i < n; i++) {
+		args()[2 * i] = (u64)gfn_of(bytes(1)) << 12 | (bytes(2) & 0xfff);
+		args()[2 * i + 1] = some_pte();
+	}
+	hypercall(__HYPERVISOR_mmu_update, ARGS_VA, n, 0, DOMID_SELF);
+}
+
+static void mmuext(void)
+{
+	u64 cmd = bytes(1) % 24, x = bytes(1);
+
+	args()[0] = cmd;
+	args()[1] = cmd == MMUEXT_INVLPG_LOCAL || cmd == MMUEXT_SET_LDT ? some_va() : gfn_of(x);
+	args()[2] = some_value();
+	hypercall(__HYPERVISOR_mmuext_op, ARGS_VA, 1, 0, DOMID_SELF);
+}
+
+static void set_gdt(void)
+{
+	u64 n = bytes(1);
+
+	for (int i = 0; i < 14; i++)
+		args()[i] = gfn_of(n + (u64)i * 3);
+	hypercall(__HYPERVISOR_set_gdt, ARGS_VA, n & 1 ? bytes(2) : n * 32, 0, 0);
+}
+
+/* A hypercall of any number; the argument page may hold anything. */
+static void anything(void)
+{
+	u64 op = bytes(1) % 64, fill = bytes(1);
+
+	for (u64 i = 0; i < (fill & 7); i++)
+		args()[i] = some_value();
+	hypercall(op, fill & 8 ? ARGS_VA : some_value(), fill & 16 ? ARGS_VA : some_value(),
+		  fill & 32 ? ARGS_VA : some_value(), some_value());
+}
+
+/* A trap of any kind, with an instruction of the input's at rip. */
+static void trap(void)
+{
+	struct mon_frame *f = (struct mon_frame *)(MON_STACK_TOP - sizeof(*f));
+	u64 kind = bytes(1), n = bytes(1) & 15;
+	u8 *code = (u8 *)(MON_PHYS + (GFN_ARGS << 12) + 0xff8 - (kind & 8));
+
+	memset(f, 0, sizeof(*f));
+	for (u64 i = 0; i < n && i < 8; i++)
+		code[i] = (u8)bytes(1);
+	f->rax = some_value();
+	f->rcx = some_value();
+	f->rdx = bytes(2);
+	f->vector = kind & 1 ? 13 : kind & 2 ? 6 : bytes(1);
+	f->error = f->vector == 13 && !(kind & 4) ? 0 : bytes(2);
+	f->rip = ARGS_VA + 0xff8 - (kind & 8);
+	f->rsp = kind & 16 ? KERNEL_VA + (GFN_STACK << 12) + 0xf00 : some_va();
+	f->cs = kind & 32 ? MON_USER_CS : MON_KERNEL_CS;
+	f->ss = kind & 32 ? MON_USER_DS : MON_KERNEL_DS;
+	f->rflags = 0x202 | bytes(2);
+	if (f->vector == 14)
+		machine.cr2 = some_va();
+	if (f->vector == VEC_HYPERCALL || f->vector > 255)
+		f->vector = 13;
+	mon_trap(f);
+	check_frame(f);
+}
+
+static void step(void)
+{
+	u64 va, v;
+
+	switch (bytes(1) & 15) {
+	case 0: case 1: case 2:
+		va = some_va() & ~7ull;
+		v = bytes(1) & 1 ? some_pte() : some_value();
+		machine_access(va, PF_W, v);
+		break;
+	case 3: machine_access(some_va() & ~7ull, 0, 0); break;
+	case 4: machine_access(some_va() & ~7ull, PF_U | (bytes(1) & 1 ? PF_W : 0), bytes(1)); break;
+	case 5: machine_access(some_va() & ~7ull, PF_I, 0); break;
+	case 6: case 7: mmu_update(); break;
+	case 8: case 9: mmuext(); break;
+	case 10: va = some_va(); hypercall(__HYPERVISOR_update_va_mapping, va, some_pte(), bytes(1) & 7, 0); break;
+	case 11: set_gdt(); break;
+	case 12: va = (u64)gfn_of(bytes(1)) << 12 | (bytes(2) & 0xff8); hypercall(__HYPERVISOR_update_descriptor, va, bytes(8), 0, 0); break;
+	case 13: trap(); break;
+	default: anything(); break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	u32 options = size ? data[0] : 0;
+
+	if (size > 4096)
+		return 0;
+	in = data + (size > 0);
+	in_end = data + size;
+	machine_reset(options & 1, options >> 1 & 1);
+	if (setjmp(over))
+		goto out;
+	V->tlb_generation = 1;
+	mon_event_init();
+	mon_shadow_init();
+	mon_time_refresh();
+	mon_shadow_new_base(GFN_L4);
+	mon_shadow_load();
+	/* A stack to bounce to, and handlers for all traps. */
+	GATE->kernel_sp = KERNEL_VA + (GFN_STACK << 12) + 0x800;
+	for (int i = 0; i < 256; i++)
+		V->traps[i].address = KERNEL_VA + 0x1000;
+	check_world();
+	while (in < in_end) {
+		step();
+		if (V->dead)
+			break;
+		mon_shadow_load();
+		check_world();
+	}
+out:
+	MUST(memchr(V->why, 0, sizeof(V->why)) && !V->dead == !V->why[0]);
+	return 0;
+}
