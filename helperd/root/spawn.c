@@ -89,6 +89,7 @@ static void hd_spawn_over(void *arg)
  */
 static void hd_spawn_check(struct hd_vm *vm)
 {
+	loop_timer_stop(vm->hd->loop, &vm->end_timer);
 	loop_timer_init(&vm->end_timer, hd_spawn_over, vm);
 	loop_timer_start(vm->hd->loop, &vm->end_timer,
 			 vm->reaped && !vm->msg ? 0 : HD_SPAWN_GRACE_MS);
@@ -102,7 +103,6 @@ static void hd_spawn_closed(void *arg, const char *why)
 		snprintf(vm->words, sizeof(vm->words), "%s", why);
 	msg_free(vm->msg);
 	vm->msg = NULL;
-	loop_timer_stop(vm->hd->loop, &vm->end_timer);
 	hd_spawn_check(vm);
 }
 
@@ -118,7 +118,6 @@ void hd_spawn_reap(void *arg)
 				vm->pid = 0;
 				vm->reaped = true;
 				vm->wait_status = status;
-				loop_timer_stop(hd->loop, &vm->end_timer);
 				hd_spawn_check(vm);
 			}
 }
@@ -217,6 +216,7 @@ static void hd_spawn_event(struct hd_vm *vm, const char *name, const json_t *roo
 		hd_spawn_text(vm->reason, sizeof(vm->reason), json_string_value(json_object_get(root, "why")));
 		if (code)
 			vm->exit = (int)(json_integer_value(code) & 0xff);
+		hd_spawn_check(vm);		/* and now it must really end */
 	} else {
 		hd_spawn_untrue(vm, "an event that nobody knows");
 	}

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -95,24 +96,26 @@ static const unsigned long wk_sandbox_ioctls[] = {
 
 static int wk_sandbox_filter(void)
 {
+	const struct scmp_arg_cmp data = { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 };
+	const struct scmp_arg_cmp thread = { 0, SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM,
+					     CLONE_THREAD | CLONE_VM };
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int err = f ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !err && i < sizeof(wk_sandbox_calls) / sizeof(wk_sandbox_calls[0]); i++)
 		err = seccomp_rule_add(f, SCMP_ACT_ALLOW, wk_sandbox_calls[i], 0);
-	for (size_t i = 0; !err && i < sizeof(wk_sandbox_ioctls) / sizeof(wk_sandbox_ioctls[0]); i++)
-		err = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				       SCMP_A1_32(SCMP_CMP_EQ, (uint32_t)wk_sandbox_ioctls[i]));
+	for (size_t i = 0; !err && i < sizeof(wk_sandbox_ioctls) / sizeof(wk_sandbox_ioctls[0]); i++) {
+		const struct scmp_arg_cmp device = { 1, SCMP_CMP_MASKED_EQ, UINT32_MAX, wk_sandbox_ioctls[i] };
+
+		err = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, &device);
+	}
 	/* Memory, but never executable; threads, but no processes. */
 	if (!err)
-		err = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				       SCMP_A2(SCMP_CMP_MASKED_EQ, 4, 0));
+		err = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &data);
 	if (!err)
-		err = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-				       SCMP_A2(SCMP_CMP_MASKED_EQ, 4, 0));
+		err = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &data);
 	if (!err)
-		err = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				       SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM));
+		err = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, &thread);
 	/* Its flags lie in memory: the C library falls back to clone. */
 	if (!err)
 		err = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
