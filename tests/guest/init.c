@@ -24,12 +24,14 @@
 
 static char cmdline[4096];
 
-static int run(char *const argv[])
+/* Without a session of its own, a program may make one, with a terminal. */
+static int run_in(int session, char *const argv[])
 {
 	int status, pid = fork();
 
 	if (pid == 0) {
-		setsid();
+		if (session)
+			setsid();
 		execv(argv[0], argv);
 		printf("co-init: %s: %m\n", argv[0]);
 		fflush(stdout);
@@ -40,6 +42,11 @@ static int run(char *const argv[])
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int run(char *const argv[])
+{
+	return run_in(1, argv);
 }
 
 static int busybox(const char *applet, const char *a, const char *b)
@@ -159,7 +166,7 @@ int main(void)
 	while (stay) {
 		char *argv[] = { "/bin/busybox", "setsid", "-c", "/bin/busybox", "sh", NULL };
 
-		run(argv);
+		run_in(0, argv);
 	}
 	printf("co-init: end %s%s\n", how, ran ? "" : " (nothing to run)");
 	fflush(stdout);
