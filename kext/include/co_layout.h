@@ -272,8 +272,6 @@ struct mon_vcpu {
 	/* the shadow root */
 	co_u64 guest_l3, user_l3;	/* host frames of the slot's two views */
 	co_u32 root, user_root, top5, user_top5;
-	co_u32 reload;			/* CR3 must be written before the guest runs */
-	co_u32 new_root;		/* cr3_gfn changed */
 	co_u32 tlb_generation, pad1;
 	struct mon_tlb tlb[MON_TLB_SIZE];
 
@@ -286,8 +284,17 @@ struct mon_vcpu {
 	co_u64 ldt_va;
 	co_u64 gdt_gfn[MON_GDT_GUEST_PAGES];
 	co_u32 time_seq;
-	co_u32 nmi_pending, mc_pending;	/* set by their handlers inside the monitor */
-	co_u32 dead, dr_live;
+	union {				/* what to see to before the guest runs */
+		co_u64 attention;
+		struct {
+			co_u8 dead;
+			co_u8 nmi_pending, mc_pending;	/* set by their handlers in ring 0 */
+			co_u8 reload;		/* CR3 must be written */
+			co_u8 new_root;		/* cr3_gfn changed */
+		};
+	};
+	co_u32 dr_live, pad2;
+	co_u64 guest_cr0;		/* with TS as the guest has it */
 	co_u64 run_tsc;
 	struct co_counters counters;
 	struct mon_trap traps[256];

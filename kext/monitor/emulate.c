@@ -104,7 +104,7 @@ static int write_cr(u32 n, u64 v)
 
 	switch (n) {
 	case 0:
-		V->ts = !!(v & CR0_TS);
+		mon_set_ts(!!(v & CR0_TS));
 		return 1;
 	case 4:
 		V->cr4 = v & CR4_GUEST;
@@ -147,7 +147,7 @@ static int two_bytes(struct mon_frame *f, struct insn *in)
 
 	switch (op) {
 	case 0x06:				/* clts */
-		V->ts = 0;
+		mon_set_ts(0);
 		return 1;
 	case 0x08: case 0x09:			/* invd, wbinvd */
 		return 1;

@@ -116,7 +116,7 @@ mon_debug:
 	movq	%rdx, %rax
 	btrq	$WP_BIT, %rax
 	movq	%rax, %cr0
-	incl	mon_state + \field(%rip)
+	movb	$1, mon_state + \field(%rip)
 	movq	%rdx, %cr0
 	cmpq	%rcx, GATE(USER_CR3)
 	jne	2f
@@ -431,7 +431,23 @@ mon_slow_hypercall:
 	pushq	$0
 	pushq	%rax
 	pushq	%rcx
-	jmp	.Lpush_rest
+	pushq	%rdx
+	pushq	%rsi
+	pushq	%rdi
+	pushq	%r8
+	pushq	%r9
+	pushq	%r10
+	pushq	%r11
+	pushq	%rbx
+	pushq	%rbp
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+	cld
+	movq	%rsp, %rdi
+	call	mon_hypercall
+	jmp	mon_return
 
 /* A user's system call that the fast path does not take. */
 mon_syscall_slow:

@@ -23,7 +23,7 @@ static void write_entry(u64 gfn, u32 index, u64 value)
 		mon_shadow_write(gfn, index, value);
 }
 
-static s64 update_one(u64 ptr, u64 value)
+s64 mon_hc_mmu_update_one(u64 ptr, u64 value)
 {
 	u64 gfn = ptr >> 12;
 	u32 index = (u32)(ptr & 4095) >> 3;
@@ -62,7 +62,7 @@ s64 mon_hc_mmu_update(u64 va, u32 count, u32 *done)
 		} else if (mon_get(&u, va, sizeof(u))) {
 			return -XEN_EFAULT;
 		}
-		ret = update_one(u.ptr, u.val);
+		ret = mon_hc_mmu_update_one(u.ptr, u.val);
 		if (ret)
 			return ret;
 	}

@@ -299,7 +299,7 @@ u64 mon_do_hypercall(struct mon_frame *f, u64 op, const u64 *a)
 			     set_callback(CALLBACKTYPE_failsafe, 0, a[1]) |
 			     set_callback(CALLBACKTYPE_syscall, CALLBACKF_mask_events, a[2]));
 	case __HYPERVISOR_fpu_taskswitch:
-		V->ts = !!a[0];
+		mon_set_ts(!!a[0]);
 		return 0;
 	case __HYPERVISOR_set_debugreg:
 		return (u64)mon_hc_debugreg((u32)a[0], a[1]);
@@ -336,9 +336,19 @@ u64 mon_do_hypercall(struct mon_frame *f, u64 op, const u64 *a)
 	}
 }
 
+static void fetch(struct multicall_entry *m, const volatile struct multicall_entry *p)
+{
+	u32 i;
+
+	m->op = p->op;
+	for (i = 0; i < 6; i++)
+		m->args[i] = p->args[i];
+}
+
 /* One level deep: a multicall inside a multicall is refused. */
 static u64 multicall(struct mon_frame *f, u64 va, u64 count)
 {
+	volatile struct multicall_entry *p;
 	struct multicall_entry m;
 	u32 n;
 
@@ -349,13 +359,19 @@ static u64 multicall(struct mon_frame *f, u64 va, u64 count)
 			again(f, __HYPERVISOR_multicall);
 			return f->rax;
 		}
-		if (mon_get(&m, va, sizeof(m)))
+		p = (va & 4095) <= 4096 - sizeof(m) ? mon_at(va, PF_W) : 0;
+		if (p)
+			fetch(&m, p);
+		else if (mon_get(&m, va, sizeof(m)))
 			return (u64)-XEN_EFAULT;
 		if (m.op == __HYPERVISOR_multicall || m.op == __HYPERVISOR_iret)
 			m.result = (u64)-XEN_EINVAL;
 		else
 			m.result = mon_do_hypercall(0, m.op, m.args);
-		if (mon_put(va + __builtin_offsetof(struct multicall_entry, result),
+		p = (va & 4095) <= 4096 - sizeof(m) ? mon_at(va, PF_W) : 0;
+		if (p)
+			p->result = m.result;
+		else if (mon_put(va + __builtin_offsetof(struct multicall_entry, result),
 			    &m.result, sizeof(m.result)))
 			return (u64)-XEN_EFAULT;
 		if (V->dead)
@@ -390,19 +406,38 @@ s64 mon_hc_iret(struct mon_frame *f)
 	return 0;
 }
 
+/*
+ * Most calls by far are one page-table entry, with nobody asking how many were
+ * done: no frame of arguments for those.
+ */
+static int one_update(struct mon_frame *f)
+{
+	const struct mmu_update *u;
+
+	if ((u32)f->rsi != 1 || f->rdx || (f->rdi & 4095) > 4096 - sizeof(*u))
+		return 0;
+	u = mon_at(f->rdi, 0);
+	if (!u)
+		return 0;
+	f->rax = (u64)mon_hc_mmu_update_one(mon_once(&u->ptr), mon_once(&u->val));
+	return 1;
+}
+
 /* TOUR 11: A hypercall. */
 void mon_hypercall(struct mon_frame *f)
 {
-	u64 args[6] = { f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9 };
-	u64 op = f->rax & 0xffffffff;
+	u32 op = (u32)f->rax;
 
+	COUNT(slow_paths);
 	COUNT(hypercalls);
 	if (op == __HYPERVISOR_iret) {
 		mon_hc_iret(f);
-		return;
-	}
-	if (op == __HYPERVISOR_multicall)
-		f->rax = multicall(f, args[0], (u32)args[1]);
-	else
+	} else if (op == __HYPERVISOR_multicall) {
+		f->rax = multicall(f, f->rdi, (u32)f->rsi);
+	} else if (op != __HYPERVISOR_mmu_update || !one_update(f)) {
+		u64 args[6] = { f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9 };
+
 		f->rax = mon_do_hypercall(f, op, args);
+	}
+	mon_leave(f);
 }

@@ -9,41 +9,47 @@
  */
 #include "mon.h"
 
+/* One level: fetch the entry of va in table gfn, or leave by `return 0`. */
+#define STEP(level)								\
+	do {									\
+		if (gfn >= frames)						\
+			goto reserved;						\
+		e = mon_once((const u64 *)(MON_PHYS + (gfn << 12)) +		\
+			     ((va >> (3 + 9 * (level))) & 511));		\
+		w->gfn[level] = gfn;						\
+		w->entry[level] = e;						\
+		w->reached = (level);						\
+		if (!(e & PTE_P))						\
+			return 0;						\
+		if (((level) == 2 || (level) == 3) && (e & PTE_PS))		\
+			goto reserved;	/* large pages are masked out of CPUID */ \
+		all &= e;							\
+		any |= e;							\
+		gfn = (e & PTE_ADDR) >> 12;					\
+	} while (0)
+
 int mon_walk(struct mon_walk *w, u64 va, u32 access)
 {
-	u64 gfn = V->cr3_gfn, frames = VM->frames, and = ~0ull, nx = 0, e;
-	int level;
+	u64 gfn = V->cr3_gfn, frames = VM->frames, all = ~0ull, any = 0, e;
 
 	w->complete = 0;
 	w->reached = 5;
 	w->error = 0;
 	if (!mon_guest_va(va))
 		return 0;
-	for (level = 4; level >= 1; level--) {
-		if (gfn >= frames)
-			goto reserved;
-		e = mon_once((const u64 *)(MON_PHYS + (gfn << 12)) + ((va >> (3 + 9 * level)) & 511));
-		w->gfn[level] = gfn;
-		w->entry[level] = e;
-		w->reached = level;
-		if (!(e & PTE_P))
-			return 0;
-		if ((e & PTE_PS) && (level == 2 || level == 3))
-			goto reserved;	/* large pages are masked out of CPUID */
-		and &= e;
-		nx |= e & PTE_NX;
-		gfn = (e & PTE_ADDR) >> 12;
-	}
-	w->flags = (and & (PTE_RW | PTE_US)) | nx;
+	STEP(4);
+	STEP(3);
+	STEP(2);
+	STEP(1);
 	w->complete = 1;
 	w->error = PF_P;
 	if (gfn >= frames)
 		goto reserved;
-	if ((access & PF_W) && !(and & PTE_RW))
+	if ((access & PF_W) && !(all & PTE_RW))
 		return 0;
-	if ((access & PF_U) && !(and & PTE_US))
+	if ((access & PF_U) && !(all & PTE_US))
 		return 0;
-	if ((access & PF_I) && nx)
+	if ((access & PF_I) && (any & PTE_NX))
 		return 0;
 	return 1;
 reserved:
@@ -100,7 +106,7 @@ void *mon_at_slow(u64 va, u32 access)
 	struct mon_tlb *t = &V->tlb[(va >> 12) % MON_TLB_SIZE];
 	u8 *p = at_va(va, access);
 
-	if (p) {
+	if (p && (s64)va < 0) {
 		t->page = va & ~4095ull;
 		t->frame = (u64)p & ~4095ull;
 		t->generation = V->tlb_generation;

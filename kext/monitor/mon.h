@@ -154,7 +154,6 @@ static inline u64 mon_frame_addr(u64 gfn)
 struct mon_walk {
 	u64 entry[5];			/* [4]..[1]: the guest's entries, fetched once */
 	u64 gfn[5];			/* table frame of each level */
-	u64 flags;			/* PTE_RW, PTE_US and'ed, PTE_NX or'ed */
 	u32 error;			/* when it fails: PF_P, PF_RSVD as the guest would see them */
 	int complete;			/* all four levels were present */
 	int reached;			/* lowest level with a valid entry[] and gfn[]; 5: none */
@@ -179,7 +178,11 @@ int mon_get(void *to, u64 va, u64 bytes);	/* as the guest kernel; 0 or -XEN_EFAU
 int mon_put(u64 va, const void *from, u64 bytes);
 void *mon_at_slow(u64 va, u32 access);
 
-/* The guest flushed, or may think so: forget what its kernel addresses meant. */
+/*
+ * The guest flushed: forget what its kernel addresses meant.  Only addresses in
+ * the kernel's half are remembered, so a new root alone forgets nothing: every
+ * root of a kernel has the same there, or it flushes.
+ */
 static inline void mon_tlb_flush(void)
 {
 	V->tlb_generation++;
@@ -212,7 +215,7 @@ void mon_shadow_load_slow(void);
 /* CR3 as the guest will need it. */
 static inline void mon_shadow_load(void)
 {
-	if (V->new_root | V->reload)
+	if (V->attention)
 		mon_shadow_load_slow();
 }
 
@@ -220,7 +223,6 @@ static inline void mon_shadow_load(void)
 void mon_main(void) __attribute__((noreturn));
 void mon_trap(struct mon_frame *f);
 void mon_trap_ring0(struct mon_frame *f);
-void mon_hypercall(struct mon_frame *f);
 void mon_inject(struct mon_frame *f, u32 vector, int has_error, u32 error);
 void mon_bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask);
 void mon_set_user(struct mon_frame *f, int user);	/* swapgs when the mode changes */
@@ -229,9 +231,11 @@ void mon_leave(struct mon_frame *f);		/* last C before the guest runs */
 void mon_trace(u32 what, u64 a, u64 b, u64 c, u64 d);
 
 /* hypercall.c */
+void mon_hypercall(struct mon_frame *f);
 u64 mon_do_hypercall(struct mon_frame *f, u64 op, const u64 *args);
 s64 mon_hc_mmu_update(u64 va, u32 count, u32 *done);
 s64 mon_hc_mmuext(u64 va, u32 count, u32 *done);
+s64 mon_hc_mmu_update_one(u64 ptr, u64 value);
 s64 mon_hc_update_va(u64 va, u64 value, u64 flags);
 s64 mon_hc_set_gdt(u64 frames, u32 entries);
 s64 mon_hc_update_descriptor(u64 ma, u64 desc);
@@ -267,7 +271,14 @@ int mon_msr_write(u32 msr, u64 value);
 /* desc.c */
 u64 mon_desc_sanitize(u64 desc);
 
-/* switch.c / passage.S */
+/* CR0.TS as the guest wants it. */
+static inline void mon_set_ts(int ts)
+{
+	V->ts = (u32)ts;
+	V->guest_cr0 = CR0_GUEST | (ts ? CR0_TS : 0);
+}
+
+/* switch.c, passage.S */
 void mon_exit(u32 why);				/* to the host half and back */
 void mon_passage_exit(void);
 extern const u8 mon_load_gs_insn[], mon_load_gs_fixup[];

@@ -374,7 +374,7 @@ void mon_shadow_sync_va(u64 va)
 
 	if (!mon_guest_va(va))
 		return;
-	mon_tlb_flush();
+	V->tlb[(va >> 12) % MON_TLB_SIZE].generation = 0;
 	if (VM->unsync_count) {
 		mon_walk(&w, va, 0);
 		for (level = 4; level >= w.reached; level--)
@@ -504,7 +504,6 @@ void mon_shadow_new_base(u64 gfn)
 {
 	V->cr3_gfn = gfn;
 	V->new_root = 1;
-	mon_tlb_flush();
 }
 
 /* A new root starts with our slot, and with the kernel tables that are shadowed already. */

@@ -115,6 +115,7 @@ void mon_main(void)
 	u32 i;
 
 	enter_world();
+	mon_set_ts(0);
 	V->tlb_generation = 1;	/* no entry is of this generation yet */
 	mon_event_init();
 	mon_shadow_init();

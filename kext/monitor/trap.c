@@ -86,7 +86,8 @@ void mon_set_user(struct mon_frame *f, int user)
  */
 void mon_bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask)
 {
-	u64 frame[8], sp, n = 0, old_mask, fault_va = 0;
+	u64 frame[8], sp, n = 0, i, old_mask, fault_va = 0;
+	volatile u64 *at;
 
 	if (mon_user(f)) {
 		sp = GATE->kernel_sp;
@@ -111,7 +112,11 @@ void mon_bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask
 	frame[n++] = mon_user(f) ? f->ss : FLAT_KERNEL_SS;
 
 	sp -= n * 8;
-	if (mon_copy_to(sp, frame, n * 8, 0, &fault_va)) {
+	at = mon_at(sp, PF_W);
+	if (at && (sp & 4095) <= 4096 - sizeof(frame)) {
+		for (i = 0; i < n; i++)
+			at[i] = frame[i];
+	} else if (mon_copy_to(sp, frame, n * 8, 0, &fault_va)) {
 		mon_kill("the guest kernel's stack at % is not writable (delivering to %)", fault_va, rip);
 		return;
 	}
@@ -194,8 +199,8 @@ void mon_trap(struct mon_frame *f)
 	f->cs &= 0xffff;
 	f->ss &= 0xffff;
 	COUNT(slow_paths);
-	if (f->vector == VEC_HYPERCALL) {
-		mon_hypercall(f);
+	if (f->vector == 14) {
+		page_fault(f, read_cr2());
 	} else if (f->vector == VEC_SYSCALL) {
 		slow_syscall(f, V->syscall_rip, V->syscall_mask);
 	} else if (f->vector == VEC_SYSCALL32) {
@@ -205,9 +210,6 @@ void mon_trap(struct mon_frame *f)
 		mon_exit(MON_EXIT_IRQ);
 	} else {
 		switch (f->vector) {
-		case 14:
-			page_fault(f, read_cr2());
-			break;
 		case 13:
 			general_protection(f);
 			break;
@@ -217,7 +219,7 @@ void mon_trap(struct mon_frame *f)
 			break;
 		case 7:
 			mon_inject(f, 7, 0, 0);
-			V->ts = 0;
+			mon_set_ts(0);
 			break;
 		case 1:
 			debug(f);
@@ -303,43 +305,47 @@ void mon_trap_ring0(struct mon_frame *f)
 	mon_leave(f);
 }
 
-/* The last C before the guest runs: what is pending, and the CPU state it will see. */
-void mon_leave(struct mon_frame *f)
+/* What cannot wait until the guest's next trap; rare, so out of the way. */
+static void attend(struct mon_frame *f)
 {
 	for (;;) {
 		if (V->dead) {
 			mon_exit(MON_EXIT_KILL);	/* the host half does not come back */
-			continue;
-		}
-		if (V->mc_pending) {
+		} else if (V->mc_pending) {
 			V->mc_pending = 0;
 			mon_exit(MON_EXIT_MC);
-			continue;
-		}
-		if (V->nmi_pending) {
+		} else if (V->nmi_pending) {
 			V->nmi_pending = 0;
 			V->counters.nmis_in_monitor++;
 			mon_exit(MON_EXIT_NMI);
-			continue;
-		}
-		if (V->event_rip && VINFO->evtchn_upcall_pending &&
-		    (mon_user(f) || !VINFO->evtchn_upcall_mask)) {
+		} else if (V->event_rip && VINFO->evtchn_upcall_pending &&
+			   (mon_user(f) || !VINFO->evtchn_upcall_mask)) {
 			mon_bounce(f, V->event_rip, 0, 0, 1);
-			continue;
+		} else if (V->attention) {
+			mon_shadow_load();
+		} else {
+			return;
 		}
-		mon_shadow_load();
-		if (!V->dead)
-			break;
 	}
+}
+
+/* The last C before the guest runs: what is pending, and the CPU state it will see. */
+void mon_leave(struct mon_frame *f)
+{
+	int user;
+
+	if (V->attention || VINFO->evtchn_upcall_pending)
+		attend(f);
+	user = mon_user(f);
 	f->rflags = (f->rflags & FLAG_USER) | FLAG_IF | 2;
-	ENTRY->user_mode = (u64)mon_user(f);
-	f->vector = mon_user(f) && GATE->user_cr3;
+	ENTRY->user_mode = (u64)user;
+	f->vector = user && GATE->user_cr3;
 	f->cr0 = 0;
 	if (VM->protect) {
-		f->cr0 = CR0_GUEST | (V->ts ? CR0_TS : 0);
+		f->cr0 = V->guest_cr0;
 		COUNT(wp_toggles);
 	} else if (V->ts != V->ts_live) {
-		f->cr0 = CR0_GUEST | (V->ts ? CR0_TS : 0);
+		f->cr0 = V->guest_cr0;
+		V->ts_live = V->ts;
 	}
-	V->ts_live = V->ts;
 }
