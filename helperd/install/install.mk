@@ -47,6 +47,8 @@ endif
 	rm -rf $(LIB_DIR) $(DKMS_DIR) $(DESTDIR)$(PREFIX)/share/colinux
 	rm -f $(DESTDIR)$(PREFIX)/bin/colinux $(UNIT_DIR)/colinuxd.service \
 		$(DESTDIR)/etc/modules-load.d/colinux.conf
+	@for dir in $(UNIT_DIR) $(DESTDIR)$(PREFIX)/lib/systemd; do \
+		if [ -d $$dir ]; then rmdir --ignore-fail-on-non-empty $$dir; fi; done
 ifeq ($(DESTDIR),)
 	@if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 endif
