@@ -48,8 +48,10 @@ async function load(path: string): Promise<Verdicts> {
 export async function condemn(path: string, name: string, why: string): Promise<void> {
   const verdicts = await load(path);
   verdicts.bad[name] = why;
-  await Deno.writeTextFile(`${path}.new`, JSON.stringify(verdicts) + "\n");
-  await Deno.rename(`${path}.new`, path);
+  // Several daemons share the file.
+  const fresh = `${path}.${Deno.pid}`;
+  await Deno.writeTextFile(fresh, JSON.stringify(verdicts) + "\n");
+  await Deno.rename(fresh, path);
 }
 
 /** Deno may refuse to look at a device: then QEMU tells, at once. */

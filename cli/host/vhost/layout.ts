@@ -29,7 +29,7 @@ export interface Layout {
   verdicts: string;
 }
 
-export function layout(paths: Pick<Paths, "state" | "run">): Layout {
+export function layout(paths: Pick<Paths, "state" | "run" | "cache">): Layout {
   const dir = `${paths.state}/vhost`;
   return {
     daemon: `${paths.run}/daemon.sock`,
@@ -41,7 +41,7 @@ export function layout(paths: Pick<Paths, "state" | "run">): Layout {
     lock: `${dir}/lock`,
     console: `${dir}/console.log`,
     log: `${dir}/daemon.log`,
-    verdicts: `${dir}/accelerators.json`,
+    verdicts: `${paths.cache}/accelerators.json`,
   };
 }
 

@@ -8,7 +8,7 @@ import { packError, unpackError } from "./wire.ts";
 import { CliError } from "../../ui/errors.ts";
 
 const TCG: Accelerator = { name: "tcg", cpu: "qemu64", patience: undefined, protect: "none" };
-const at = layout({ state: "/s", run: "/r,un" });
+const at = layout({ state: "/s", run: "/r,un", cache: "/c" });
 const image = { release: "6.1", vmlinuz: "/v", initrd: "/i" };
 
 function check(ok: boolean, what: string): void {
