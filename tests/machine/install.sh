@@ -56,7 +56,7 @@ systemctl is-active colinuxd.service || fail "colinuxd.service"
 find / -xdev -name 'colinux*' -newer /run/before -not -path '/tree/*' -perm -002 -type f | grep . && fail "files that anybody may write"
 
 useradd --create-home somebody
-cat > /home/somebody/native.jsonc <<DEFINITION
+cat > ~somebody/native.jsonc <<DEFINITION
 {
   "name": "native", "memory": "128 MiB",
   "kernel": "/boot/vmlinuz-$(uname -r)", "initrd": "builtin:shell",
