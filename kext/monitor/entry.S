@@ -43,6 +43,25 @@ mon_header:
 .Lwp\@:
 .endm
 
+/* Copy the iret frame out and load CR0; from here on the C stack is read-only. */
+.macro RETURN_FRAME
+	movq	F_RIP(%rsp), %rax
+	movq	%rax, ENTRY(IRET)
+	movq	F_CS(%rsp), %rax
+	movq	%rax, 8 + ENTRY(IRET)
+	movq	F_RFLAGS(%rsp), %rax
+	movq	%rax, 16 + ENTRY(IRET)
+	movq	F_RSP(%rsp), %rax
+	movq	%rax, 24 + ENTRY(IRET)
+	movq	F_SS(%rsp), %rax
+	movq	%rax, 32 + ENTRY(IRET)
+	movq	F_CR0(%rsp), %rax
+	testq	%rax, %rax
+	jz	.Lframe\@
+	movq	%rax, %cr0
+.Lframe\@:
+.endm
+
 /* ---------------------------------------------------------------- traps */
 
 /*
@@ -182,26 +201,14 @@ mon_common:
  * The registers are popped from a stack that is read-only by then.
  */
 mon_return:
-	movq	F_RIP(%rsp), %rax
-	movq	%rax, ENTRY(IRET)
-	movq	F_CS(%rsp), %rax
-	movq	%rax, 8 + ENTRY(IRET)
-	movq	F_RFLAGS(%rsp), %rax
-	movq	%rax, 16 + ENTRY(IRET)
-	movq	F_RSP(%rsp), %rax
-	movq	%rax, 24 + ENTRY(IRET)
-	movq	F_SS(%rsp), %rax
-	movq	%rax, 32 + ENTRY(IRET)
-	movq	F_CR0(%rsp), %rax
-	testq	%rax, %rax
-	jz	1f
-	movq	%rax, %cr0
-1:	popq	%r15
+	RETURN_FRAME
+	popq	%r15
 	popq	%r14
 	popq	%r13
 	popq	%r12
 	popq	%rbp
 	popq	%rbx
+.Lpop_rest:
 	popq	%r11
 	popq	%r10
 	popq	%r9
@@ -438,16 +445,13 @@ mon_slow_hypercall:
 	pushq	%r9
 	pushq	%r10
 	pushq	%r11
-	pushq	%rbx
-	pushq	%rbp
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	subq	$(6 * 8), %rsp		/* rbx rbp r12-r15: C keeps them for us */
 	cld
 	movq	%rsp, %rdi
 	call	mon_hypercall
-	jmp	mon_return
+	RETURN_FRAME
+	addq	$(6 * 8), %rsp
+	jmp	.Lpop_rest
 
 /* A user's system call that the fast path does not take. */
 mon_syscall_slow:

@@ -178,8 +178,15 @@ s64 mon_hc_mmuext(u64 va, u32 count, u32 *done)
 	s64 ret;
 
 	for (*done = 0; *done < count; ++*done, va += sizeof(op)) {
-		if (mon_get(&op, va, sizeof(op)))
+		const volatile struct mmuext_op *p = mon_at(va, 0);
+
+		if (p && (va & 4095) <= 4096 - sizeof(op)) {
+			op.cmd = p->cmd;
+			op.arg1.mfn = p->arg1.mfn;
+			op.arg2.src_mfn = p->arg2.src_mfn;
+		} else if (mon_get(&op, va, sizeof(op))) {
 			return -XEN_EFAULT;
+		}
 		ret = ext_one(&op);
 		if (ret)
 			return ret;

@@ -423,21 +423,29 @@ static int one_update(struct mon_frame *f)
 	return 1;
 }
 
-/* TOUR 11: A hypercall. */
+static __attribute__((noinline)) void other(struct mon_frame *f, u32 op)
+{
+	u64 args[6] = { f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9 };
+
+	if (op == __HYPERVISOR_iret)
+		mon_hc_iret(f);
+	else if (op == __HYPERVISOR_multicall)
+		f->rax = multicall(f, f->rdi, (u32)f->rsi);
+	else
+		f->rax = mon_do_hypercall(f, op, args);
+}
+
+/*
+ * TOUR 11: A hypercall.  entry.S fills in a frame without the registers that C
+ * keeps (rbx, rbp, r12 to r15): nothing below may look at those.
+ */
 void mon_hypercall(struct mon_frame *f)
 {
 	u32 op = (u32)f->rax;
 
 	COUNT(slow_paths);
 	COUNT(hypercalls);
-	if (op == __HYPERVISOR_iret) {
-		mon_hc_iret(f);
-	} else if (op == __HYPERVISOR_multicall) {
-		f->rax = multicall(f, f->rdi, (u32)f->rsi);
-	} else if (op != __HYPERVISOR_mmu_update || !one_update(f)) {
-		u64 args[6] = { f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9 };
-
-		f->rax = mon_do_hypercall(f, op, args);
-	}
+	if (op != __HYPERVISOR_mmu_update || !one_update(f))
+		other(f, op);
 	mon_leave(f);
 }

@@ -509,8 +509,8 @@ void mon_shadow_new_base(u64 gfn)
 /* A new root starts with our slot, and with the kernel tables that are shadowed already. */
 static u32 new_root(u64 gfn)
 {
-	u64 *table = mon_frame_ptr(gfn);
-	u32 i, u = 0, t, k;
+	u64 *table = mon_frame_ptr(gfn), bits;
+	u32 i, u = 0, t, k, n;
 
 	reserve();
 	i = alloc(gfn, 4);
@@ -535,16 +535,18 @@ static u32 new_root(u64 gfn)
 	}
 	touch(i, MON_SLOT);
 	SPT(i)[MON_SLOT] = (V->guest_l3 << 12) | PTE_P | PTE_RW | PTE_A;
-	for (k = MON_HOLE_LAST + 1; k < 512; k++) {
-		u64 e = mon_once(&table[k]), child_gfn = (e & PTE_ADDR) >> 12;
-		u32 c;
+	/* What the root before it had in the kernel's half, this one has too, as a rule. */
+	for_each_group(V->root, bits, k)
+		for (n = k; n < k + 8; n++) {
+			u64 e = mon_once(&table[n]), child_gfn = (e & PTE_ADDR) >> 12;
+			u32 c;
 
-		if (!(e & PTE_P) || !mon_frame_ptr(child_gfn))
-			continue;
-		c = find(child_gfn, 3);
-		if (c)
-			link_entry(i, k, e, c);
-	}
+			if (n <= MON_HOLE_LAST || !(e & PTE_P) || child_gfn >= VM->frames)
+				continue;
+			c = find(child_gfn, 3);
+			if (c)
+				link_entry(i, n, e, c);
+		}
 	return i;
 }
 

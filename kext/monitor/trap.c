@@ -86,39 +86,44 @@ void mon_set_user(struct mon_frame *f, int user)
  */
 void mon_bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask)
 {
-	u64 frame[8], sp, n = 0, i, old_mask, fault_va = 0;
-	volatile u64 *at;
+	u64 n = has_error ? 8 : 7, sp, cs, mask_was = 0, k = 2;
+	u64 flags = (f->rflags & ~(FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_VM)) | 2 | (u64)V->iopl << 12;
+	volatile struct vcpu_info *vinfo = VINFO;
+	u64 spare[8], *to;
+	int direct;
 
 	if (mon_user(f)) {
 		sp = GATE->kernel_sp;
-		old_mask = 0;
+		cs = f->cs;
 	} else {
 		sp = f->rsp & ~15ull;
-		old_mask = VINFO->evtchn_upcall_mask;
+		mask_was = vinfo->evtchn_upcall_mask;
+		cs = (f->cs == MON_KERNEL_CS ? FLAT_KERNEL_CS & ~3ull : f->cs & ~3ull) | mask_was << 32;
 	}
-	frame[n++] = f->rcx;
-	frame[n++] = f->r11;
-	if (has_error)
-		frame[n++] = error;
-	frame[n++] = f->rip;
-	if (mon_user(f))
-		frame[n++] = f->cs;
-	else
-		frame[n++] = (f->cs == MON_KERNEL_CS ? FLAT_KERNEL_CS & ~3ull : f->cs & ~3ull) |
-			     (old_mask & 0xff) << 32;
-	frame[n++] = (f->rflags & ~(FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_VM)) | 2 |
-		     (old_mask ? 0 : FLAG_IF) | (u64)V->iopl << 12;
-	frame[n++] = f->rsp;
-	frame[n++] = mon_user(f) ? f->ss : FLAT_KERNEL_SS;
-
+	if (!mask_was)
+		flags |= FLAG_IF;
 	sp -= n * 8;
-	at = mon_at(sp, PF_W);
-	if (at && (sp & 4095) <= 4096 - sizeof(frame)) {
-		for (i = 0; i < n; i++)
-			at[i] = frame[i];
-	} else if (mon_copy_to(sp, frame, n * 8, 0, &fault_va)) {
-		mon_kill("the guest kernel's stack at % is not writable (delivering to %)", fault_va, rip);
-		return;
+	to = mon_at(sp, PF_W);
+	direct = to && (sp & 4095) <= 4096 - sizeof(spare);
+	if (!direct)
+		to = spare;
+	to[0] = f->rcx;
+	to[1] = f->r11;
+	if (has_error)
+		to[k++] = error;
+	to[k] = f->rip;
+	to[k + 1] = cs;
+	to[k + 2] = flags;
+	to[k + 3] = f->rsp;
+	to[k + 4] = mon_user(f) ? f->ss : FLAT_KERNEL_SS;
+	if (!direct) {
+		u64 fault_va = sp;
+
+		if (mon_copy_to(sp, spare, n * 8, 0, &fault_va)) {
+			mon_kill("the guest kernel's stack at % is not writable (delivering to %)",
+				 fault_va, rip);
+			return;
+		}
 	}
 	mon_set_user(f, 0);
 	f->rip = rip;
@@ -127,7 +132,7 @@ void mon_bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask
 	f->ss = MON_KERNEL_DS;
 	f->rflags &= ~(FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_DF);
 	if (mask)
-		VINFO->evtchn_upcall_mask = 1;
+		vinfo->evtchn_upcall_mask = 1;
 	COUNT(injected);
 }
 
