@@ -5,6 +5,8 @@
  * crash the input lies in argv[1], to be added to the corpus when it is fixed.
  */
 #include <fcntl.h>
+#include <sanitizer/common_interface_defs.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "fuzz.h"
@@ -27,12 +29,30 @@ static uint32_t draw(uint32_t below)
 	return (uint32_t)((state >> 16) % below);
 }
 
-static void run(const uint8_t *data, size_t size)
+static const uint8_t *last;
+static size_t last_size;
+
+/* The sanitizers and abort() come by here. */
+static void keep_input(void)
 {
 	int fd = open(crash_file, O_CREAT | O_TRUNC | O_WRONLY, 0644);
 
-	MUST(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+	if (fd < 0 || write(fd, last, last_size) != (ssize_t)last_size)
+		perror(crash_file);
 	close(fd);
+}
+
+static void aborted(int sig)
+{
+	keep_input();
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static void run(const uint8_t *data, size_t size)
+{
+	last = data;
+	last_size = size;
 	LLVMFuzzerTestOneInput(data, size);
 }
 
@@ -84,6 +104,9 @@ int main(int argc, char **argv)
 
 	MUST(argc > 2 && argc - 2 <= 256);
 	crash_file = argv[1];
+	unlink(crash_file);
+	__sanitizer_set_death_callback(keep_input);
+	signal(SIGABRT, aborted);
 	for (int i = 2; i < argc; i++) {
 		FILE *f = fopen(argv[i], "rb");
 
@@ -102,7 +125,6 @@ int main(int argc, char **argv)
 	}
 	while (count)
 		free(seeds[--count]);
-	unlink(crash_file);
 	printf("%lu inputs\n", inputs);
 	return 0;
 }
