@@ -49,7 +49,8 @@ Where things are:
   A checkout keeps everything under its build/. Installed: ~/.local/state/colinux,
   ~/.cache/colinux, definitions in ~/.config/colinux and /etc/colinux, with the
   home folder of the user database, whatever HOME says. COLINUX_HOME names
-  another folder for the state; COLINUX_HOST=local|virtual is --host.
+  another folder for the state; COLINUX_HOST=local|virtual is --host;
+  COLINUX_SOCKET names the socket of this machine's helper.
 
 Examples:
   $ colinux up minimal
