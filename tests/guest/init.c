@@ -144,7 +144,8 @@ int main(void)
 		dup2(fd, 2);
 	}
 	clock_gettime(CLOCK_BOOTTIME, &up);
-	printf("co-init: up %ld.%03ld\n", (long)up.tv_sec, up.tv_nsec / 1000000);
+	printf("co-init: up %ld.%03ld tsc %llu\n", (long)up.tv_sec, up.tv_nsec / 1000000,
+	       __builtin_ia32_rdtsc());
 	fflush(stdout);
 	fd = open("/proc/cmdline", O_RDONLY);
 	if (fd >= 0 && read(fd, cmdline, sizeof(cmdline) - 1) < 0)

@@ -39,7 +39,7 @@ export const MAX_CPU = "max,-smap,-smep,-la57,-erms,-fsrm,-pku";
 
 /** What a healthy host never says. */
 const BAD_LOG =
-  /BUG:|Oops|general protection|Kernel panic|Call Trace|soft lockup|hard LOCKUP|rcu.*stall|double fault|WARNING:|Bad page/;
+  /BUG:|Oops|general protection|Kernel panic|Call Trace|soft lockup|hard LOCKUP|rcu.*stall|double fault|WARNING: CPU|Bad page/;
 
 export interface Output {
   code: number;

@@ -45,10 +45,12 @@ async function oneGuest(host: Host, from: number, tally: Tally): Promise<number>
   }
   require(last.n >= 0, `the hostile guest did not start:\n${out}`);
   const why = /codom: why: (.*)/.exec(out)?.[1] ?? "";
-  if (last.killAllowed && why !== "") tally.killed++;
+  const own = /HOSTILE (guest ends|lost trap).*/.exec(out)?.[0] ?? "";
+  const orderly = /HOSTILE \d+ crash try/.test(out);
+  // Ended by the monitor with a reason, or by its own hand after it broke itself.
+  if (last.killAllowed && (why !== "" || own !== "" || orderly)) tally.killed++;
   else if (!out.includes("BREACH")) {
-    const ends = /HOSTILE (guest ends|lost trap).*/.exec(out)?.[0] ?? "";
-    tally.problems.push(`${last.n} ${last.name}: VM ended (${why || ends || "no reason"})`);
+    tally.problems.push(`${last.n} ${last.name}: VM ended (${why || own || "no reason"})`);
   }
   return last.n + 1;
 }

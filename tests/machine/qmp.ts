@@ -47,6 +47,7 @@ export class Qmp {
   }
 
   async waitFor(event: string): Promise<void> {
+    if (!this.#connection) await this.execute("query-status");
     for (;;) {
       const at = this.#events.indexOf(event);
       if (at >= 0) {

@@ -8,7 +8,7 @@
 
 struct daemon {
 	char dir[64], socket[96], device[96];
-	const char *worker;		/* NULL: the real one */
+	const char *worker, *program;	/* NULL: the real ones */
 	pid_t pid;
 };
 
@@ -20,12 +20,14 @@ struct client {
 	int next;
 };
 
+void daemon_dir(struct daemon *d);			/* its folder, if there is none */
 void daemon_start(struct daemon *d, const char *mood);	/* text of the device file */
 int daemon_end(struct daemon *d, int signo);		/* wait status */
 void daemon_forget(struct daemon *d);			/* removes its folder */
 
 /* As uid (0: us): connects and says hello. */
 void client_open(struct client *c, const struct daemon *d, uid_t uid);
+int client_try(struct client *c, const struct daemon *d, uid_t uid);	/* -1: was refused */
 void client_close(struct client *c);
 void client_send(struct client *c, const char *line);
 json_t *client_line(struct client *c);			/* next line; NULL: closed */

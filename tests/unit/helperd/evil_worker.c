@@ -3,6 +3,7 @@
  * evil_worker.c: a worker that a guest has taken over.  The VM's name says
  * what it does to colinuxd.
  */
+#define _GNU_SOURCE
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,11 +96,18 @@ int main(void)
 			pause();
 	}
 	for (;;) {
-		/* Answers every call with something that it was not asked. */
+		/* Answers every call with something that it was not asked; "a" is polite. */
 		ssize_t n = read(SOCKET, line, sizeof(line));
 
 		if (n <= 0)
 			return 0;
+		if (!strcmp(name, "a")) {
+			if (memmem(line, (size_t)n, "start", 5))
+				say("{\"event\":\"running\"}\n{\"event\":\"console\",\"line\":\"hello\"}\n");
+			else
+				say("{\"id\":3,\"result\":{\"regions\":[]}}\n");
+			continue;
+		}
 		say("{\"id\":2,\"result\":{\"regions\":[{\"name\":7}],\"passwords\":true}}\n");
 	}
 }

@@ -8,7 +8,7 @@ HD_HDRS := $(HDRS) $(wildcard $(HELPERD)/lib/*.h $(HELPERD)/root/*.h $(HELPERD)/
 HD_LIB := $(filter-out $(HELPERD)/lib/dev.c,$(wildcard $(HELPERD)/lib/*.c))
 HD_FAKE := helperd/fake_dev.c helperd/fake_guest.c
 
-TESTS += stack console
+TESTS += stack console nomem
 .DEFAULT_GOAL := all
 
 # colinuxd with the sanitizers; the worker without, for its sandbox is real.
@@ -31,3 +31,11 @@ $(OUT)/stack: helperd/stack.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)
 $(OUT)/console: helperd/console.c $(addprefix $(HELPERD)/worker/,console.c ring.c) \
 		$(addprefix $(HELPERD)/lib/,conlog.c loop.c proto.c err.c) $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
+
+$(OUT)/failing-colinuxd: $(wildcard $(HELPERD)/root/*.c) $(HD_LIB) $(HD_FAKE) helperd/fail_alloc.c $(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) $(HD_INCLUDES) -DHD_BUILD='"unit"' -pthread -fno-builtin \
+		-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup -o $@ $(filter %.c,$^) -ljansson
+$(OUT)/nomem: helperd/nomem.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)/lib/err.c \
+		$(OUT)/failing-colinuxd $(OUT)/evil-worker $(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) $(HD_INCLUDES) -DCOLINUXD='""' -DWORKER='""' -DFAILING='"$(OUT)/failing-colinuxd"' \
+		-DPOLITE='"$(OUT)/evil-worker"' -o $@ $(filter %.c,$^) -ljansson
