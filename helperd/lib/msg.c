@@ -50,9 +50,9 @@ static void msg_events(struct msg *m)
 	loop_events(m->lf, events);
 }
 
-static void msg_break(struct msg *m, const char *why)
+void msg_cut(struct msg *m, const char *why)
 {
-	if (m->broken)
+	if (m->broken || m->dead)
 		return;
 	m->broken = why;
 	shutdown(m->fd, SHUT_RDWR);
@@ -129,18 +129,18 @@ int msg_send(struct msg *m, const char *text, size_t len)
 	if (m->dead || m->broken)
 		return -1;
 	if (len >= MSG_LINE_MAX || m->out_len + len + 1 > m->out_limit) {
-		msg_break(m, "it did not read what was sent to it");
+		msg_cut(m, "it did not read what was sent to it");
 		return -1;
 	}
 	if (msg_room(m, len + 1)) {
-		msg_break(m, "out of memory");
+		msg_cut(m, "out of memory");
 		return -1;
 	}
 	memcpy(m->out + m->out_at + m->out_len, text, len);
 	m->out[m->out_at + m->out_len + len] = '\n';
 	m->out_len += len + 1;
 	if (msg_write(m)) {
-		msg_break(m, "the connection is closed");
+		msg_cut(m, "the connection is closed");
 		return -1;
 	}
 	m->high |= m->out_len > MSG_LOW_WATER;
@@ -148,17 +148,34 @@ int msg_send(struct msg *m, const char *text, size_t len)
 	return 0;
 }
 
+/*
+ * Not json_dumps(): when it runs out of memory inside an object's key it goes
+ * on without the closing quote.  Into a buffer that is there nothing can fail.
+ */
+char *msg_text(const json_t *value, size_t *len)
+{
+	size_t n = json_dumpb(value, NULL, 0, JSON_COMPACT);
+	char *text = n ? malloc(n) : NULL;
+
+	if (text && json_dumpb(value, text, n, JSON_COMPACT) != n) {
+		free(text);
+		return NULL;
+	}
+	*len = n;
+	return text;
+}
+
 int msg_send_json(struct msg *m, const json_t *value)
 {
-	char *text = json_dumps(value, JSON_COMPACT);
+	size_t len;
+	char *text = msg_text(value, &len);
 	int err;
 
 	if (!text) {
-		if (!m->dead)
-			msg_break(m, "out of memory");
+		msg_cut(m, "out of memory");
 		return -1;
 	}
-	err = msg_send(m, text, strlen(text));
+	err = msg_send(m, text, len);
 	free(text);
 	return err;
 }

@@ -33,7 +33,9 @@ void msg_free(struct msg *m);
 
 /* Queues one text and its newline; -1 if the peer is (now) cut off. */
 int msg_send(struct msg *m, const char *text, size_t len);
+char *msg_text(const json_t *value, size_t *len);	/* free() it; NULL: out of memory */
 int msg_send_json(struct msg *m, const json_t *value);
+void msg_cut(struct msg *m, const char *why);	/* no more either way; closed() follows */
 size_t msg_queued(const struct msg *m);
 void msg_flush(struct msg *m);			/* blocks until written or the peer is gone */
 void msg_pause(struct msg *m, bool pause);	/* stops reading from the peer */

@@ -139,7 +139,7 @@ void hd_maybe_left(struct hd *hd);
 /* peer.c */
 int hd_peer_listen(struct hd *hd, struct err *e);
 void hd_peer_close(struct hd *hd);
-void hd_peer_send(struct hd_client *c, const json_t *value);	/* sends, keeps the reference */
+void hd_peer_send(struct hd_client *c, const json_t *value);	/* NULL: cuts the client off */
 void hd_peer_event(struct hd_client *c, const char *name, json_t *params);	/* steals params */
 void hd_peer_flow(struct hd_client *c);
 void hd_peer_put(struct hd_client *c);
@@ -149,7 +149,7 @@ bool hd_peer_owns(const struct hd_client *c, const struct hd_vm *vm);
 void hd_rpc_line(struct hd_client *c, char *line, size_t len);
 void hd_rpc_reply(struct hd_req *r, json_t *result);	/* steals both */
 void hd_rpc_fail(struct hd_req *r, const struct err *e);	/* steals r */
-int hd_rpc_drop(struct hd_req **list);	/* for tests and exit: forgets without an answer */
+void hd_rpc_drop(struct hd_req **list);	/* forgets them: colinuxd ends */
 
 /* host.c */
 int hd_host_hello(struct hd *hd, struct co_hello *h, struct err *e);

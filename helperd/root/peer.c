@@ -101,7 +101,12 @@ static void hd_peer_line(void *arg, char *line, size_t len)
 
 void hd_peer_send(struct hd_client *c, const json_t *value)
 {
-	if (c->msg && msg_send_json(c->msg, value) == 0)
+	if (!c->msg)
+		return;
+	/* Whoever would wait for an answer that cannot be made had better know. */
+	if (!value)
+		msg_cut(c->msg, "out of memory");
+	else if (msg_send_json(c->msg, value) == 0)
 		hd_peer_flow(c);
 }
 
@@ -124,11 +129,12 @@ static void hd_peer_refuse(int fd, const char *text)
 	json_t *e = json_pack("{s:s, s:n, s:{s:i, s:s, s:{s:s, s:s}}}", "jsonrpc", "2.0", "id",
 			      "error", "code", CO_ELIMIT, "message", text, "data",
 			      "name", err_name(CO_ELIMIT), "hint", err_hint(CO_ELIMIT));
-	char *line = e ? json_dumps(e, JSON_COMPACT) : NULL;
+	size_t len = 0;
+	char *line = e ? msg_text(e, &len) : NULL;
 
 	/* A fresh socket has room for it; if not, closing says enough. */
 	if (line)
-		(void)!msg_send_fds(fd, line, strlen(line), NULL, 0);
+		(void)!msg_send_fds(fd, line, len, NULL, 0);
 	free(line);
 	json_decref(e);
 	close(fd);
@@ -149,7 +155,7 @@ static void hd_peer_accept(void *arg, short revents)
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	c = calloc(1, sizeof(*c));
 	if (!c || hd_peer_identity(fd, c)) {
-		log_line(LOG_ERROR, "a client was refused: %s", strerror(errno));
+		log_line(LOG_ERROR, "a client was refused: %s", strerror(c ? errno : ENOMEM));
 		close(fd);
 		free(c);
 		return;

@@ -39,8 +39,7 @@ static void hd_rpc_refuse(struct hd_client *c, const json_t *id, const struct er
 {
 	json_t *answer = hd_rpc_error(id, e);
 
-	if (answer)
-		hd_peer_send(c, answer);
+	hd_peer_send(c, answer);
 	json_decref(answer);
 }
 
@@ -48,17 +47,14 @@ static void hd_rpc_done(struct hd_req *r, json_t *answer)
 {
 	struct hd_client *c = r->client;
 
-	if (answer && c)
-		hd_peer_send(c, answer);
+	hd_peer_send(c, answer);
 	json_decref(answer);
 	json_decref(r->id);
 	json_decref(r->params);
 	free(r);
-	if (c) {
-		c->inflight--;
-		hd_peer_flow(c);
-		hd_peer_put(c);
-	}
+	c->inflight--;
+	hd_peer_flow(c);
+	hd_peer_put(c);
 }
 
 void hd_rpc_reply(struct hd_req *r, json_t *result)
@@ -78,18 +74,14 @@ void hd_rpc_fail(struct hd_req *r, const struct err *e)
 	hd_rpc_done(r, hd_rpc_error(r->id, e));
 }
 
-int hd_rpc_drop(struct hd_req **list)
+void hd_rpc_drop(struct hd_req **list)
 {
-	int n = 0;
-
 	while (*list) {
 		struct hd_req *r = *list;
 
 		*list = r->next;
 		hd_rpc_done(r, NULL);
-		n++;
 	}
-	return n;
 }
 
 static void hd_rpc_hello(struct hd_req *r)

@@ -302,9 +302,10 @@ int hd_spawn_call(struct hd_vm *vm, const char *method, json_t *params, struct h
 /* Hands the setup and the descriptors over; the socket is fresh and empty. */
 static int hd_spawn_hand_over(struct hd_vm *vm, int sock)
 {
-	char *text = json_dumps(vm->setup, JSON_COMPACT);
+	size_t len = 0;
+	char *text = msg_text(vm->setup, &len);
 	int fds[2] = { vm->handle, vm->conlog_fd };
-	int err = text ? msg_send_fds(sock, text, strlen(text), fds, 2) : -1;
+	int err = text ? msg_send_fds(sock, text, len, fds, 2) : -1;
 
 	free(text);
 	return err;
