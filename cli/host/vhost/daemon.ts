@@ -12,7 +12,7 @@ import { Disks } from "./disks.ts";
 import { type Layout, listen, PORTS, removeSocket } from "./layout.ts";
 import { BoundedLog } from "./log.ts";
 import type { Machine } from "./machine.ts";
-import { HOST_NEEDS, optionsFromEnvironment, toMib } from "./options.ts";
+import { optionsFromEnvironment, roomIn, toMib } from "./options.ts";
 import { close, join, PortPool } from "./ports.ts";
 import { VmWatch } from "./watch.ts";
 import { type Calls, packError, readLines, sendLine } from "./wire.ts";
@@ -237,7 +237,7 @@ export class Daemon {
     try {
       const { memory } = await this.#booted;
       const wanted = typeof request.memory === "number" ? request.memory : 0;
-      const room = memory - HOST_NEEDS - this.#watch.memory;
+      const room = roomIn(memory) - this.#watch.memory;
       if (wanted > room && wanted > 0) {
         throw new CliError(
           `the virtual host has ${toMib(memory)} MiB, ${toMib(Math.max(0, room))} MiB of it ` +

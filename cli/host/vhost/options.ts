@@ -28,7 +28,9 @@ export interface VhostOptions {
 export const MIB = 1 << 20;
 
 /** What the virtual host itself needs beside its guests. */
-export const HOST_NEEDS = 384 * MIB;
+const HOST_NEEDS = 384 * MIB;
+/** A guest's memory, its monitor's tables, and the host's own records of the pages. */
+const PER_GUEST_BYTE = 17 / 16;
 const MINIMUM = 768 * MIB;
 const USUAL = 4096 * MIB;
 
@@ -61,13 +63,23 @@ export function optionsFromEnvironment(): VhostOptions {
   };
 }
 
+/** The virtual host that guests of so many bytes need. */
+export function hostFor(guests: number): number {
+  return HOST_NEEDS + Math.ceil(guests * PER_GUEST_BYTE);
+}
+
+/** The guests that a virtual host of so many bytes has room for. */
+export function roomIn(host: number): number {
+  return Math.max(0, Math.floor((host - HOST_NEEDS) / PER_GUEST_BYTE));
+}
+
 /**
  * Memory of a new virtual host in bytes. QEMU takes pages only when they are
  * touched, so a roomy size costs little; more than this machine has free would
  * end in swap or worse.
  */
 export function sizeMemory(wanted: number, available: number): number {
-  const least = wanted === 0 ? MINIMUM : Math.max(MINIMUM, wanted + HOST_NEEDS);
+  const least = wanted === 0 ? MINIMUM : Math.max(MINIMUM, hostFor(wanted));
   if (least > available) {
     throw new CliError(
       `not enough memory: ${toMib(wanted)} MiB of guests need a virtual host of ${
@@ -81,7 +93,7 @@ export function sizeMemory(wanted: number, available: number): number {
     );
   }
   const roomy = Math.min(USUAL, Math.floor(available / 2));
-  return Math.floor(Math.max(least, roomy) / MIB) * MIB;
+  return Math.ceil(Math.max(least, roomy) / MIB) * MIB;
 }
 
 export function toMib(bytes: number): number {

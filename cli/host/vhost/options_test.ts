@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import { CliError } from "../../ui/errors.ts";
-import { HOST_NEEDS, MIB, sizeMemory } from "./options.ts";
+import { hostFor, MIB, roomIn, sizeMemory } from "./options.ts";
 
 function equal(actual: unknown, expected: unknown): void {
   if (actual !== expected) throw new Error(`got ${actual}, expected ${expected}`);
@@ -12,7 +12,9 @@ Deno.test("memory: roomy on a large machine, never more than half of what is fre
 });
 
 Deno.test("memory: enough for the guests asked for", () => {
-  equal(sizeMemory(6000 * MIB, 8000 * MIB), 6000 * MIB + HOST_NEEDS);
+  equal(sizeMemory(6000 * MIB, 8000 * MIB), hostFor(6000 * MIB));
+  equal(roomIn(hostFor(6000 * MIB)) >= 6000 * MIB, true);
+  equal(roomIn(hostFor(6000 * MIB)) < 6001 * MIB, true);
 });
 
 Deno.test("memory: too little is said clearly", () => {
