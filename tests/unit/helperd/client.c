@@ -276,3 +276,10 @@ json_t *wait_state(struct client *c, const char *name, const char *state)
 		usleep(1000);
 	}
 }
+
+const char *text(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}

@@ -4,7 +4,15 @@
 #define CLIENT_H
 
 #include <jansson.h>
+#include <string.h>
 #include <sys/types.h>
+
+#define VM(name, what)	"{\"name\":\"" name "\",\"memory\":67108864,\"kernel\":{\"path\":\"" KERNEL "\"}," \
+			"\"cmdline\":\"" what "\"}"
+/* The same for others than root, who may not be able to enter the checkout. */
+#define VMF(name, what)	"{\"name\":\"" name "\",\"memory\":67108864,\"kernel\":{\"path\":\"%s/kernel\"}," \
+			"\"cmdline\":\"" what "\"}"
+#define NAME(name)	"{\"name\":\"" name "\"}"
 
 struct daemon {
 	char dir[64], socket[96], device[96];
@@ -43,5 +51,18 @@ json_t *wait_event(struct client *c, const char *name);
 int wait_text(struct client *c, const char *text);
 /* Polls vm.get until the state is this; the vm. */
 json_t *wait_state(struct client *c, const char *name, const char *state);
+
+/* A member's text, or "". */
+const char *text(const json_t *o, const char *key);
+
+/* A call that must work; its result is not needed. */
+#define DO(...)		do { json_t *r_ = call(__VA_ARGS__); CHECK(r_, "%s: %s", call_name, call_text); json_decref(r_); } while (0)
+/* One that must fail with this name, its text holding part. */
+#define FAILS(name, part, ...)							\
+	do {									\
+		json_t *r_ = call(__VA_ARGS__);					\
+		CHECK(!r_ && !strcmp(call_name, name) && strstr(call_text, part), "%s: %s", call_name, call_text); \
+		json_decref(r_);						\
+	} while (0)
 
 #endif

@@ -14,19 +14,16 @@
 #include "../unit.h"
 #include "client.h"
 
-#define VM	"{\"name\":\"a\",\"memory\":67108864,\"kernel\":{\"path\":\"/x\"}}"
-#define NAME	"{\"name\":\"a\"}"
-
 static void life_of_a_vm(struct client *c)
 {
-	json_decref(call(c, "vm.create", VM));
-	json_decref(call(c, "console.attach", NAME));
-	json_decref(call(c, "vm.start", NAME));
-	json_decref(call(c, "vm.memoryMap", NAME));
+	json_decref(call(c, "vm.create", VM("a", "")));
+	json_decref(call(c, "console.attach", NAME("a")));
+	json_decref(call(c, "vm.start", NAME("a")));
+	json_decref(call(c, "vm.memoryMap", NAME("a")));
 	json_decref(call(c, "console.log", "{\"name\":\"a\",\"maxBytes\":64}"));
 	json_decref(call(c, "vm.stop", "{\"name\":\"a\",\"force\":true}"));
 	json_decref(call(c, "vm.list", "{}"));
-	json_decref(call(c, "vm.delete", NAME));
+	json_decref(call(c, "vm.delete", NAME("a")));
 }
 
 /* One round; 0: that many allocations never happened. */
@@ -56,10 +53,10 @@ static int fail_at(int n)
 	hit = access(mark, F_OK) == 0;
 	/* What could not be removed then can be now. */
 	json_decref(call(&c, "vm.delete", "{\"name\":\"a\",\"force\":true}"));
-	r = call(&c, "vm.create", VM);
+	r = call(&c, "vm.create", VM("a", ""));
 	CHECK(r, "after %d: %s %s", n, call_name, call_text);
 	json_decref(r);
-	r = call(&c, "vm.delete", NAME);
+	r = call(&c, "vm.delete", NAME("a"));
 	CHECK(r, "after %d: %s %s", n, call_name, call_text);
 	json_decref(r);
 	client_close(&c);

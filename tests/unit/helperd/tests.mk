@@ -8,7 +8,7 @@ HD_HDRS := $(HDRS) $(wildcard $(HELPERD)/lib/*.h $(HELPERD)/root/*.h $(HELPERD)/
 HD_LIB := $(filter-out $(HELPERD)/lib/dev.c,$(wildcard $(HELPERD)/lib/*.c))
 HD_FAKE := helperd/fake_dev.c helperd/fake_guest.c
 
-TESTS += stack console nomem
+TESTS += stack ends console nomem
 .DEFAULT_GOAL := all
 
 # colinuxd with the sanitizers; the worker without, for its sandbox is real.
@@ -22,7 +22,7 @@ $(OUT)/fake-worker: $(wildcard $(HELPERD)/worker/*.c) $(BUILDER_SRCS) $(HD_LIB) 
 $(OUT)/evil-worker: helperd/evil_worker.c $(HELPERD)/lib/conlog.c $(HD_HDRS) | $(OUT)
 	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
 
-$(OUT)/stack: helperd/stack.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)/lib/err.c \
+$(OUT)/stack $(OUT)/ends: $(OUT)/%: helperd/%.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)/lib/err.c \
 		$(OUT)/fake-colinuxd $(OUT)/fake-worker $(OUT)/evil-worker $(HD_HDRS) ../fuzz/corpus/elf/debian | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DCOLINUXD='"$(OUT)/fake-colinuxd"' -DWORKER='"$(OUT)/fake-worker"' \
 		-DEVIL='"$(OUT)/evil-worker"' \
@@ -38,4 +38,4 @@ $(OUT)/failing-colinuxd: $(wildcard $(HELPERD)/root/*.c) $(HD_LIB) $(HD_FAKE) he
 $(OUT)/nomem: helperd/nomem.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)/lib/err.c \
 		$(OUT)/failing-colinuxd $(OUT)/evil-worker $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DCOLINUXD='""' -DWORKER='""' -DFAILING='"$(OUT)/failing-colinuxd"' \
-		-DPOLITE='"$(OUT)/evil-worker"' -o $@ $(filter %.c,$^) -ljansson
+		-DPOLITE='"$(OUT)/evil-worker"' -DKERNEL='"/x"' -o $@ $(filter %.c,$^) -ljansson

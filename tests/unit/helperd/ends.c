@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ends.c: colinuxd killed, its workers taken over by guests, its device in
+ * trouble: what is left behind, and what clients are told.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../unit.h"
+#include "client.h"
+
+/* Is a worker of ours alive?  One that is only not waited for yet has no exe. */
+static int workers(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *e;
+	int n = 0;
+
+	while (proc && (e = readdir(proc))) {
+		char path[300], exe[512];
+		ssize_t len;
+
+		snprintf(path, sizeof(path), "/proc/%s/exe", e->d_name);
+		len = readlink(path, exe, sizeof(exe) - 1);
+		exe[len > 0 ? len : 0] = 0;
+		n += !strcmp(exe, WORKER);
+	}
+	closedir(proc);
+	return n;
+}
+
+static void no_worker(void)
+{
+	while (workers())
+		usleep(1000);
+}
+
+static void killed_in_each_call(void)
+{
+	static const char *const calls[][2] = {
+		{ "vm.create", VM("b", "boot") }, { "vm.start", NAME("a") }, { "vm.stop", NAME("a") },
+		{ "vm.delete", "{\"name\":\"a\",\"force\":true}" }, { "vm.get", NAME("a") },
+		{ "vm.memoryMap", NAME("a") }, { "console.attach", NAME("a") },
+		{ "console.write", "{\"name\":\"a\",\"data\":\"aGVsbG8=\"}" },
+		{ "console.log", NAME("a") }, { "host.info", "{}" }, { "vm.list", "{}" },
+	};
+	struct daemon k = { .dir = "" };
+	struct client u;
+	char line[512];
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		daemon_start(&k, "");
+		client_open(&u, &k, 0);
+		DO(&u, "vm.create", VM("a", "boot"));
+		if (strcmp(calls[i][0], "vm.start"))
+			DO(&u, "vm.start", NAME("a"));
+		snprintf(line, sizeof(line), "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"%s\",\"params\":%s}\n",
+			 calls[i][0], calls[i][1]);
+		client_send(&u, line);
+		/* No condition to wait for: each round dies somewhere else in its call. */
+		usleep((useconds_t)(i * 700));
+		daemon_end(&k, SIGKILL);
+		client_close(&u);
+		no_worker();
+	}
+	/* Its socket is no obstacle to the next one; SIGTERM ends VMs and all. */
+	daemon_start(&k, "");
+	client_open(&u, &k, 0);
+	DO(&u, "vm.create", VM("a", "boot"));
+	DO(&u, "vm.start", NAME("a"));
+	CHECK(daemon_end(&k, SIGTERM) == 0);
+	client_close(&u);
+	no_worker();
+	CHECK(access(k.socket, F_OK));
+	daemon_forget(&k);
+}
+
+/* A worker that was taken over can harm nobody but its own VM. */
+static void evil_workers(void)
+{
+	static const char *const silent[] = { "garbage", "endless-line", "odd-error", "odd-event", "odd-end" };
+	struct daemon t = { .dir = "", .worker = EVIL };
+	struct client u, v;
+	json_t *r;
+
+	daemon_start(&t, "");
+	client_open(&u, &t, 0);
+	client_open(&v, &t, 0);
+	DO(&v, "events.subscribe", "{\"console\":true}");
+	for (size_t i = 0; i < sizeof(silent) / sizeof(silent[0]); i++) {
+		r = call(&u, "vm.create", "{\"name\":\"%s\",\"memory\":67108864,\"kernel\":{\"path\":\"/x\"}}", silent[i]);
+		CHECK(!r && !strcmp(call_name, "WORKER"), "%s: %s %s", silent[i], call_name, call_text);
+		for (const char *p = call_text; *p; p++)
+			CHECK(*p >= 0x20 && *p < 0x7f, "%s: a control character", silent[i]);
+	}
+	r = call(&u, "vm.list", "{}");
+	CHECK(json_array_size(json_object_get(r, "vms")) == 0);
+	json_decref(r);
+
+	/* This one breaks the protocol only after it was made. */
+	json_decref(call(&u, "vm.create", VM("built-twice", "")));
+	r = wait_state(&u, "built-twice", "failed");
+	CHECK(strstr(text(r, "reason"), "broke the protocol"));
+	json_decref(r);
+
+	DO(&u, "vm.create", VM("odd-answer", ""));
+	FAILS("WORKER", "makes no sense", &u, "vm.memoryMap", NAME("odd-answer"));
+	DO(&u, "vm.create", VM("early-run", ""));
+	r = call(&u, "vm.get", NAME("early-run"));
+	CHECK(!strcmp(text(json_object_get(r, "vm"), "state"), "created"));
+	json_decref(r);
+	DO(&u, "vm.create", VM("flood", ""));
+	r = wait_event(&v, "console.line");
+	for (const char *p = text(r, "line"); *p; p++)
+		CHECK(*p >= 0x20 && *p < 0x7f);
+	json_decref(r);
+	DO(&u, "vm.create", VM("log-flood", ""));
+	DO(&u, "vm.create", VM("lying-log", ""));
+	DO(&u, "console.attach", "{\"name\":\"lying-log\",\"replay\":100000}");
+	for (int i = 0; i < 50; i++) {
+		json_decref(call(&u, "console.log", NAME("lying-log")));
+		DO(&u, "vm.get", NAME("lying-log"));
+	}
+	/* Calls to one that does not read fill nothing but their own place. */
+	DO(&u, "vm.create", VM("not-reading", ""));
+	for (int i = 0; i < 40; i++)
+		client_send(&v, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.memoryMap\","
+				"\"params\":" NAME("not-reading") "}\n");
+	DO(&u, "vm.list", "{}");
+	DO(&u, "vm.create", VM("half-closed", ""));
+	json_decref(wait_state(&u, "half-closed", "failed"));
+	client_close(&v);
+	client_close(&u);
+	CHECK(daemon_end(&t, SIGTERM) == 0);
+	daemon_forget(&t);
+}
+
+static void device_troubles(void)
+{
+	static const struct { const char *mood, *name, *part; } troubles[] = {
+		{ "abi", "ABI", "speaks ABI 77" }, { "deaf", "ABI", "ABI" }, { "obstacle", "CPU", "FRED" },
+		{ "nomem", "NOMEM", "out of memory" }, { NULL, "NODEV", "is absent" },
+	};
+	struct daemon t = { .dir = "" };
+	struct client u;
+	json_t *r;
+
+	for (size_t i = 0; i < sizeof(troubles) / sizeof(troubles[0]); i++) {
+		daemon_start(&t, troubles[i].mood);
+		if (!troubles[i].mood)
+			unlink(t.device);
+		client_open(&u, &t, 0);
+		FAILS(troubles[i].name, troubles[i].part, &u, "vm.create", VM("a", "boot"));
+		r = call(&u, "host.doctor", "{}");
+		CHECK(json_array_size(json_object_get(r, "checks")) >= 2);
+		json_decref(r);
+		client_close(&u);
+		daemon_end(&t, SIGTERM);
+	}
+	daemon_forget(&t);
+}
+
+int main(void)
+{
+	/* Whatever hangs ends the test, as a failure. */
+	alarm(120);
+	signal(SIGPIPE, SIG_IGN);
+	RUN(killed_in_each_call);
+	RUN(evil_workers);
+	RUN(device_troubles);
+	UNIT_END();
+}
