@@ -145,6 +145,12 @@ static uint64_t hd_console_start(const struct hd_vm *vm, uint64_t bytes)
 	return head > bytes ? head - bytes : 0;
 }
 
+/* What nobody can read any more. */
+static uint64_t hd_console_lost(const struct hd_vm *vm)
+{
+	return hd_console_start(vm, CONLOG_BYTES);
+}
+
 void hd_console_attach(struct hd_req *r)
 {
 	uint64_t replay = (uint64_t)json_integer_value(json_object_get(r->params, "replay"));
@@ -167,7 +173,7 @@ void hd_console_attach(struct hd_req *r)
 	}
 	v->cursor = hd_console_start(vm, replay);
 	v->dropped = 0;
-	hd_rpc_reply(r, json_pack("{s:I}", "dropped", hd_console_count(v->cursor)));
+	hd_rpc_reply(r, json_pack("{s:I}", "dropped", hd_console_count(hd_console_lost(vm))));
 	/* The answer above may have been the end of this client: look again. */
 	hd_console_pump(vm);
 }
@@ -197,7 +203,7 @@ void hd_console_log(struct hd_req *r)
 	if (!vm)
 		return;
 	cursor = hd_console_start(vm, max ? (uint64_t)json_integer_value(max) : CONLOG_BYTES);
-	dropped = cursor;
+	dropped = hd_console_lost(vm);
 	data = malloc(CONLOG_BYTES);
 	text = malloc(CONLOG_BYTES / 3 * 4 + 8);
 	if (data && text) {

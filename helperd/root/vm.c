@@ -120,8 +120,11 @@ static int hd_vm_check_name(const char *name, struct err *e)
 		       " digit or _)", name, CO_NAME_LEN - 1);
 }
 
-static int hd_vm_check_memory(uint64_t bytes, const struct co_hello *h, struct err *e)
+/* Guests' memory is wired: all of it together has to fit. */
+static int hd_vm_check_memory(const struct hd *hd, uint64_t bytes, const struct co_hello *h, struct err *e)
 {
+	uint64_t all = bytes;
+
 	if (bytes < CO_MIN_MEMORY)
 		return err_set(e, CO_EMEMORY, "memory: %llu bytes are too little, a VM needs at least %llu MiB",
 			       (unsigned long long)bytes, CO_MIN_MEMORY >> 20);
@@ -134,6 +137,11 @@ static int hd_vm_check_memory(uint64_t bytes, const struct co_hello *h, struct e
 	if (bytes > h->memory_total)
 		return err_set(e, CO_EMEMORY, "memory: %llu MiB are more than the host's %llu MiB",
 			       (unsigned long long)bytes >> 20, h->memory_total >> 20);
+	for (const struct hd_vm *vm = hd->vms; vm; vm = vm->next)
+		all += vm->live ? vm->memory : 0;
+	if (all > h->memory_total)
+		return err_set(e, CO_EMEMORY, "memory: with the VMs that live it would be %llu MiB, the host"
+			       " has %llu MiB", (unsigned long long)all >> 20, h->memory_total >> 20);
 	return 0;
 }
 
@@ -195,7 +203,8 @@ static int hd_vm_check(const struct hd_req *r, struct err *e)
 	err = hd_host_hello(r->client->hd, &h, e);
 	if (err)
 		return err;
-	return hd_vm_check_memory((uint64_t)json_integer_value(json_object_get(r->params, "memory")), &h, e);
+	return hd_vm_check_memory(r->client->hd, (uint64_t)json_integer_value(json_object_get(r->params, "memory")),
+				  &h, e);
 }
 
 /* What the worker has to know, from what the client asked and who it is. */

@@ -367,6 +367,8 @@ static void limits(void)
 	for (int i = 0; i < 16; i++)
 		DO(&u, "vm.create", "{\"name\":\"v%d\",\"memory\":33554432,\"kernel\":{\"path\":\"%s/kernel\"}}",
 		   i, d.dir);
+	FAILS("MEMORY", "with the VMs that live", &c, "vm.create",
+	      "{\"name\":\"big\",\"memory\":1006632960,\"kernel\":{\"path\":\"/x\"}}");
 	FAILS("LIMIT", "16 VMs", &u, "vm.create", VM("more", "boot"));
 	for (int i = 0; i < 16; i++)
 		DO(&u, "vm.delete", "{\"name\":\"v%d\"}", i);
