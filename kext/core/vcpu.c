@@ -150,7 +150,10 @@ static u32 pass(struct co_vcpu *v)
 		break;
 	case MON_EXIT_NMI:
 		v->mon->counters.nmis++;
-		co_passage_int(2);
+		if (v->mon->exit_arg)	/* noted: its iretq has unblocked NMIs */
+			co_os_nmi();
+		else			/* straight from the guest: they are still blocked */
+			co_passage_int(2);
 		break;
 	case MON_EXIT_MC:
 		co_passage_int(18);

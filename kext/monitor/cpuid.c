@@ -54,8 +54,8 @@ void mon_cpuid(u32 *a, u32 *b, u32 *c, u32 *d)
 		*c |= 1u << 31;
 		if (!VM->has_xsave)
 			*c &= ~(1u << 26 | 1u << 28 | 1u << 12 | 1u << 29);
-		if (V->cr4 & 0x40000)
-			*c |= 1u << 27;
+		else
+			*c |= 1u << 27;		/* a PV kernel asks this before it sets CR4 */
 		*d &= ~LEAF1_EDX_HIDE;
 		break;
 	case 4:

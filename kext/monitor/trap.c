@@ -160,21 +160,35 @@ static void page_fault(struct mon_frame *f, u64 va)
 	mon_inject(f, 14, 1, guest_error | access);
 }
 
+/*
+ * int n of the guest's: the gates let nobody through.  The vector comes from the
+ * instruction; the CPU's error code says only that it was one (and QEMU's says it
+ * in another unit).
+ */
+static int software_interrupt(struct mon_frame *f)
+{
+	struct mon_trap *t;
+	u8 insn[2];
+
+	if (mon_copy_from(insn, f->rip, sizeof(insn), mon_user(f) ? PF_U | PF_I : PF_I, 0) ||
+	    insn[0] != 0xcd)
+		return 0;
+	t = &V->traps[insn[1]];
+	if (!t->address || (mon_user(f) && t->dpl != 3)) {
+		mon_inject(f, 13, 1, insn[1] * 8u + 2);
+		return 1;
+	}
+	f->rip += 2;
+	mon_bounce(f, t->address, 0, 0, t->mask);
+	return 1;
+}
+
 static void general_protection(struct mon_frame *f)
 {
-	u32 error = (u32)f->error & 0xffff, vector = error >> 3;
+	u32 error = (u32)f->error & 0xffff;
 
-	if ((error & 2) && vector < 256) {	/* int n: the gates let only us through */
-		struct mon_trap *t = &V->traps[vector];
-
-		if (t->address && (!mon_user(f) || t->dpl == 3)) {
-			f->rip += 2;
-			mon_bounce(f, t->address, 0, 0, t->mask);
-			return;
-		}
-	} else if (mon_emulate(f)) {
+	if ((error & 2) ? software_interrupt(f) : mon_emulate(f))
 		return;
-	}
 	mon_inject(f, 13, 1, error);
 }
 
@@ -230,6 +244,7 @@ void mon_trap(struct mon_frame *f)
 			debug(f);
 			break;
 		case 2:
+			V->exit_arg = 0;
 			mon_exit(MON_EXIT_NMI);
 			break;
 		case 18:
@@ -322,6 +337,7 @@ static void attend(struct mon_frame *f)
 		} else if (V->nmi_pending) {
 			V->nmi_pending = 0;
 			V->counters.nmis_in_monitor++;
+			V->exit_arg = 1;
 			mon_exit(MON_EXIT_NMI);
 		} else if (V->event_rip && VINFO->evtchn_upcall_pending &&
 			   (mon_user(f) || !VINFO->evtchn_upcall_mask)) {

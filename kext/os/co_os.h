@@ -82,6 +82,10 @@ int co_os_interrupted(void);			/* does a signal wait for this thread? */
 void co_os_yield(void);
 void co_os_kick(co_u32 cpu);			/* make that CPU take an interrupt; never sleeps */
 
+/* Make this CPU take an NMI: one that the monitor met and could only note.  `int 2`
+ * would not do, because it does not block the next one. */
+void co_os_nmi(void);
+
 /* debug: a line in the host's log. */
 void co_os_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

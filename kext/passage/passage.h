@@ -30,8 +30,11 @@
  *
  * Orders that do not work: iretq with a host CS while the monitor's GDT is
  * loaded; CR3 = host before lgdt host.  CR4 is written with CR3's low bits clear,
- * so PCIDE may come and go; VMXE is copied from the host's CR4 every time.  A
- * note left by an NMI in the monitor makes the host execute int 2.
+ * so PCIDE may come and go; VMXE is copied from the host's CR4 every time.
+ *
+ * An NMI from the guest crosses with NMIs still blocked (no iret on the way) and
+ * is given to the host by int 2.  One that meets the monitor is noted, returns by
+ * iretq, and so unblocks the next: the host half then sends a real one to itself.
  */
 #ifndef CO_PASSAGE_H
 #define CO_PASSAGE_H

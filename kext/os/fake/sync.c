@@ -322,3 +322,7 @@ void fake_sync_reset(void)
 	stable = 1;
 	kicks = 0;
 }
+
+void co_os_nmi(void)
+{
+}

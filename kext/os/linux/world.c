@@ -5,7 +5,9 @@
 #include <linux/percpu.h>
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
+#include <asm/apic.h>
 #include <asm/fpu/api.h>
+#include <asm/irq_vectors.h>
 #include "seam.h"
 
 void co_os_world_enter(void)
@@ -55,6 +57,11 @@ int co_linux_world_init(void)
 	for_each_possible_cpu(cpu)
 		INIT_CSD(per_cpu_ptr(&kick_csd, cpu), nothing, NULL);
 	return 0;
+}
+
+void co_os_nmi(void)
+{
+	apic->send_IPI(smp_processor_id(), NMI_VECTOR);
 }
 
 void co_os_log(const char *format, ...)
