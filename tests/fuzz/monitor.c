@@ -53,6 +53,22 @@ static u64 bytes(int n)
 	return v;
 }
 
+/* Page tables come up often, and so do the entries that matter in them. */
+static u64 some_gfn(void)
+{
+	u64 v = bytes(1);
+
+	return v < 128 ? v & 15 : v * 2 - RAM_PAGES + (v & 1) * 40;
+}
+
+static u64 some_entry(void)
+{
+	static const u16 hot[] = { 0, 1, 2, 3, 64, 255, 256, 259, 260, 261, 271, 272, 273, 509, 510, 511 };
+	u64 gfn = some_gfn(), v = bytes(1);
+
+	return gfn << 12 | (v & 16 ? (u64)hot[v & 15] : v & 15) << 3;
+}
+
 static u64 some_va(void)
 {
 	static const u64 odd[] = {
@@ -64,18 +80,22 @@ static u64 some_va(void)
 
 	switch (kind & 3) {
 	case 0: return KERNEL_VA + (bytes(2) << 3 & 0x1fffff);
-	case 1: return KERNEL_VA + (kind >> 2) * 4096 + bytes(1) * 16;
-	case 2: return USER_VA + (bytes(1) << 12) + kind;
+	case 1:		/* an entry of a page table, seen as data */
+		return KERNEL_VA + some_entry();
+	case 2: return kind & 4 ? USER_VA + (bytes(1) << 12 & 0x3f000) + kind
+				: KERNEL_VA + (bytes(1) << 12);
 	default: return kind >> 2 < sizeof(odd) / sizeof(odd[0]) ? odd[kind >> 2] : bytes(8);
 	}
 }
 
 static u64 some_pte(void)
 {
-	u64 flags = bytes(1), gfn = bytes(1);
+	u64 flags = bytes(1), gfn = some_gfn();
 
 	if (flags & 8)		/* beyond the VM, or a host frame's number */
 		gfn = flags & 16 ? bytes(5) : RAM_PAGES + (gfn & 63);
+	if (flags & 64)		/* most are wanted present and used */
+		flags |= 0x63;
 	return (gfn << 12 & PTE_ADDR) | (flags & 7) | (flags & 0xe0) |
 	       (flags & 16 ? PTE_NX : 0);
 }
@@ -88,11 +108,6 @@ static u64 some_value(void)
 	case 2: return some_pte();
 	default: return bytes(8);
 	}
-}
-
-static u32 gfn_of(u64 v)
-{
-	return (u32)(v % (RAM_PAGES + 40));
 }
 
 /* The guest's argument page, written as the guest would without our noticing. */
@@ -121,14 +136,14 @@ static s64 hypercall(u64 op, u64 a, u64 b, u64 c, u64 d)
 	f->ss = MON_KERNEL_DS;
 	f->rflags = 0x202;
 	for (int turns = 0; turns < 64; turns++) {	/* continuations come back */
-		u64 rip = f->rip;
+		u64 rip = f->rip, count = V->counters.hypercalls;
 
-		mon_trap(f);
+		mon_hypercall(f);
+		MUST(V->counters.hypercalls == count + 1);
 		check_frame(f);
 		if (f->rip != rip - 2)
 			break;
 		f->rip = rip;
-		f->vector = VEC_HYPERCALL;
 	}
 	return (s64)f->rax;
 }
@@ -138,7 +153,7 @@ static void mmu_update(void)
 	u64 n = 1 + bytes(1) % 3;
 
 	for (u64 i = 0; i < n; i++) {
-		args()[2 * i] = (u64)gfn_of(bytes(1)) << 12 | (bytes(2) & 0xfff);
+		args()[2 * i] = some_entry() | (bytes(1) & 3);
 		args()[2 * i + 1] = some_pte();
 	}
 	hypercall(__HYPERVISOR_mmu_update, ARGS_VA, n, 0, DOMID_SELF);
@@ -146,10 +161,10 @@ static void mmu_update(void)
 
 static void mmuext(void)
 {
-	u64 cmd = bytes(1) % 24, x = bytes(1);
+	u64 cmd = bytes(1) % 24;
 
 	args()[0] = cmd;
-	args()[1] = cmd == MMUEXT_INVLPG_LOCAL || cmd == MMUEXT_SET_LDT ? some_va() : gfn_of(x);
+	args()[1] = cmd == MMUEXT_INVLPG_LOCAL || cmd == MMUEXT_SET_LDT ? some_va() : some_gfn();
 	args()[2] = some_value();
 	hypercall(__HYPERVISOR_mmuext_op, ARGS_VA, 1, 0, DOMID_SELF);
 }
@@ -159,8 +174,41 @@ static void set_gdt(void)
 	u64 n = bytes(1);
 
 	for (int i = 0; i < 14; i++)
-		args()[i] = gfn_of(n + (u64)i * 3);
+		args()[i] = i & 1 ? n & 15 : some_gfn();
 	hypercall(__HYPERVISOR_set_gdt, ARGS_VA, n & 1 ? bytes(2) : n * 32, 0, 0);
+}
+
+/* Where the guest wants to be entered: traps, system calls, its stack, breakpoints. */
+static void entries(void)
+{
+	u64 kind = bytes(1), va = some_va();
+
+	args()[0] = kind >> 3 | (u64)FLAT_KERNEL_CS << 16;
+	args()[1] = va;
+	args()[2] = args()[3] = 0;
+	switch (kind & 7) {
+	case 0: case 1: hypercall(__HYPERVISOR_set_trap_table, ARGS_VA, 0, 0, 0); break;
+	case 2:
+		args()[0] = (kind >> 3 & 7) | (kind >> 6) << 16;
+		hypercall(__HYPERVISOR_callback_op, 0, ARGS_VA, 0, 0);
+		break;
+	case 3: hypercall(__HYPERVISOR_stack_switch, 0, va, 0, 0); break;
+	case 4: hypercall(__HYPERVISOR_set_debugreg, kind >> 3 & 7, va, 0, 0); break;
+	case 5:		/* vcpu_info: a frame and an offset */
+		args()[0] = some_gfn();
+		args()[1] = bytes(2);
+		hypercall(__HYPERVISOR_vcpu_op, VCPUOP_register_vcpu_info, 0, ARGS_VA, 0);
+		break;
+	case 6:
+		args()[0] = va;
+		hypercall(__HYPERVISOR_vcpu_op, kind & 8 ? VCPUOP_register_vcpu_time_memory_area :
+			  VCPUOP_register_runstate_memory_area, 0, ARGS_VA, 0);
+		break;
+	default:	/* ports */
+		args()[0] = bytes(2);
+		args()[1] = bytes(2);
+		hypercall(__HYPERVISOR_event_channel_op, kind >> 3 & 15, ARGS_VA, 0, 0);
+	}
 }
 
 /* A hypercall of any number; the argument page may hold anything. */
@@ -190,7 +238,7 @@ static void trap(void)
 	f->vector = kind & 1 ? 13 : kind & 2 ? 6 : bytes(1);
 	f->error = f->vector == 13 && !(kind & 4) ? 0 : bytes(2);
 	f->rip = ARGS_VA + 0xff8 - (kind & 8);
-	f->rsp = kind & 16 ? KERNEL_VA + (GFN_STACK << 12) + 0xf00 : some_va();
+	f->rsp = (kind & 0x50) != 0x50 ? KERNEL_VA + (GFN_STACK << 12) + 0xf00 : some_va();
 	f->cs = kind & 32 ? MON_USER_CS : MON_KERNEL_CS;
 	f->ss = kind & 32 ? MON_USER_DS : MON_KERNEL_DS;
 	f->rflags = 0x202 | bytes(2);
@@ -207,6 +255,7 @@ static void step(void)
 	u64 va, v;
 
 	switch (bytes(1) & 15) {
+	case 14: entries(); break;
 	case 0: case 1: case 2:
 		va = some_va() & ~7ull;
 		v = bytes(1) & 1 ? some_pte() : some_value();
@@ -219,23 +268,18 @@ static void step(void)
 	case 8: case 9: mmuext(); break;
 	case 10: va = some_va(); hypercall(__HYPERVISOR_update_va_mapping, va, some_pte(), bytes(1) & 7, 0); break;
 	case 11: set_gdt(); break;
-	case 12: va = (u64)gfn_of(bytes(1)) << 12 | (bytes(2) & 0xff8); hypercall(__HYPERVISOR_update_descriptor, va, bytes(8), 0, 0); break;
+	case 12: va = some_entry(); hypercall(__HYPERVISOR_update_descriptor, va, bytes(8), 0, 0); break;
 	case 13: trap(); break;
 	default: anything(); break;
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* From a fresh VM until it dies or the input ends. */
+static void life(u32 options)
 {
-	u32 options = size ? data[0] : 0;
-
-	if (size > 4096)
-		return 0;
-	in = data + (size > 0);
-	in_end = data + size;
 	machine_reset(options & 1, options >> 1 & 1);
 	if (setjmp(over))
-		goto out;
+		return;
 	V->tlb_generation = 1;
 	mon_event_init();
 	mon_shadow_init();
@@ -247,14 +291,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < 256; i++)
 		V->traps[i].address = KERNEL_VA + 0x1000;
 	check_world();
-	while (in < in_end) {
+	while (in < in_end && !V->dead) {
 		step();
 		if (V->dead)
-			break;
+			return;
 		mon_shadow_load();
 		check_world();
 	}
-out:
-	MUST(memchr(V->why, 0, sizeof(V->why)) && !V->dead == !V->why[0]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (!size || size > 4096)
+		return 0;
+	in = data + 1;
+	in_end = data + size;
+	while (in < in_end) {	/* what is left is the next VM's */
+		life(data[0]);
+		MUST(memchr(V->why, 0, sizeof(V->why)) && !V->dead == !V->why[0]);
+	}
 	return 0;
 }

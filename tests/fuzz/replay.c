@@ -65,6 +65,11 @@ static size_t mutate(uint8_t *out, const uint8_t *in, size_t size)
 	uint32_t edits = 1 + draw(4);
 
 	memcpy(out, in, size);
+	if (!draw(4)) {			/* something else altogether, as long */
+		for (size_t i = size > 4 ? draw(4) : 0; i < size; i++)
+			out[i] = (uint8_t)draw(256);
+		return size;
+	}
 	while (edits-- && size) {
 		uint32_t at = draw((uint32_t)size), n, from;
 		const uint8_t *other;
