@@ -43,6 +43,7 @@ export class Daemon {
   #used = false;
   #stopping: Promise<void> | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
+  #listener: Deno.UnixListener | undefined;
 
   constructor(paths: Paths, at: Layout) {
     this.#paths = paths;
@@ -64,13 +65,14 @@ export class Daemon {
   async run(listening: () => void): Promise<number> {
     await removeSocket(this.#at.daemon);
     const listener = listen(this.#at.daemon);
+    this.#listener = listener;
     await Deno.chmod(this.#at.daemon, 0o600);
     this.#booted = this.#boot();
     this.#booted.catch(() => {});
     void this.#accept(listener);
     listening();
     const code = await this.#over.promise;
-    listener.close();
+    this.#deaf();
     for (const path of this.#sockets()) await removeSocket(path);
     this.#note(`over, code ${code}`);
     this.#log.close();
@@ -82,6 +84,11 @@ export class Daemon {
   stop(why: string): Promise<void> {
     this.#stopping ??= this.#stop(why);
     return this.#stopping;
+  }
+
+  #deaf(): void {
+    this.#listener?.close();
+    this.#listener = undefined;
   }
 
   #sockets(): string[] {
@@ -120,7 +127,8 @@ export class Daemon {
       return booted;
     } catch (error) {
       this.#note(`does not start: ${error instanceof Error ? error.message : String(error)}`);
-      // Those who wait are told first.
+      // Nobody new; those who wait are told first.
+      this.#deaf();
       setTimeout(() => this.#over.resolve(EXIT.unavailable), 200);
       throw error;
     }

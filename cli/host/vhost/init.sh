@@ -64,10 +64,7 @@ fail() {
 say "init"
 
 if [ -e /dev/virtio-ports/colinux.debug ]; then
-	while :; do
-		setsid sh /bin/colinux-debug <>/dev/virtio-ports/colinux.debug >&0 2>&1 3>&-
-		usleep 100000
-	done &
+	setsid sh /bin/colinux-debug <>/dev/virtio-ports/colinux.debug >&0 2>&1 3>&- &
 fi
 
 parameters=
