@@ -15,7 +15,7 @@ import type { Machine } from "./machine.ts";
 import { optionsFromEnvironment, roomIn, toMib } from "./options.ts";
 import { close, join, PortPool } from "./ports.ts";
 import { VmWatch } from "./watch.ts";
-import { type Calls, packError, readLines, sendLine } from "./wire.ts";
+import { type Calls, packError, readLines, sendLine, stoppingError } from "./wire.ts";
 
 /** After the last VM and the last client; longer before the first. */
 const IDLE_MS = 10_000;
@@ -296,12 +296,4 @@ export class Daemon {
       this.#pool.release(port);
     }
   }
-}
-
-function stoppingError(): CliError {
-  return new CliError("the virtual host is stopping", {
-    name: "HOSTDOWN",
-    hint: "try again in a moment",
-    exit: EXIT.tempFail,
-  });
 }

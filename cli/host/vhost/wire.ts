@@ -70,3 +70,11 @@ export function unpackError(value: unknown): CliError {
     ...(detail === undefined ? {} : { detail }),
   });
 }
+
+export function stoppingError(): CliError {
+  return new CliError("the virtual host is stopping", {
+    name: "HOSTDOWN",
+    hint: "try again in a moment",
+    exit: EXIT.tempFail,
+  });
+}
