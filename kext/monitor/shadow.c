@@ -255,15 +255,21 @@ static void drop_root(u32 i)
 }
 
 /*
- * Make room: leaf tables first, oldest first; if there are none, a root that
- * nobody runs on.  Never the live root, never with a fill under way.
+ * Make room: leaf tables first, oldest first; when they are not enough, roots
+ * that nobody runs on, with all that hangs on them.  Never the live root, never
+ * with a fill under way.  Far more than one fill's need is made free: else the
+ * tables of sleeping processes fill the pool, the few leaves left are the
+ * running one's own, and it loses them as fast as it faults them in.
  */
 static void reserve(void)
 {
+	u32 enough = 4 * SHADOW_RESERVE + (u32)VM->pool_pages / 32;
 	u32 pass, n;
 
-	for (pass = 0; pass < 2 && VM->pool_free_count < SHADOW_RESERVE; pass++) {
-		for (n = 0; n < VM->pool_pages && VM->pool_free_count < 4 * SHADOW_RESERVE; n++) {
+	if (VM->pool_free_count >= SHADOW_RESERVE)
+		return;
+	for (pass = 0; pass < 2; pass++) {
+		for (n = 0; n < VM->pool_pages && VM->pool_free_count < enough; n++) {
 			u32 i = VM->pool_hand++;
 
 			if (VM->pool_hand >= VM->pool_pages)
