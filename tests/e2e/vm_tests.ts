@@ -68,6 +68,24 @@ async function two(): Promise<void> {
   await box.must("stop", "other", "--force");
 }
 
+/** More processes than the shadow pool has room for: slower, never standing still. */
+async function crowd(): Promise<void> {
+  await using box = await Sandbox.create("crowd");
+  await box.must("up", "configs/minimal.jsonc");
+  const piped = await box.input(
+    "for i in $(seq 900); do sleep 9999 & done; echo forked-$((7*7)); " +
+      "killall sleep; wait; echo gone-$((7*7))\n",
+    "console",
+    "--wait-for",
+    "gone-49",
+    "--timeout",
+    "5m",
+  );
+  require(piped.code === 0, `the guest stands still: ${piped.err}`);
+  requireMatch(piped.out, /forked-49/, "the crowd was there");
+  await box.must("stop");
+}
+
 /** The whole workload behind the worker and its console, then a clean end. */
 async function workload(): Promise<void> {
   await using box = await Sandbox.create("workload");
@@ -113,6 +131,7 @@ async function powerCut(): Promise<void> {
 export const vmTests: E2eTest[] = [
   { name: "shell", limit: 400, run: shell },
   { name: "two", limit: 400, run: two },
+  { name: "crowd", limit: 500, run: crowd },
   { name: "workload", limit: 600, run: workload },
   { name: "panic", limit: 300, run: panic },
   { name: "power-cut", limit: 400, run: powerCut },
