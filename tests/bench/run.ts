@@ -5,7 +5,7 @@
  * shift=0, where a nanosecond is an instruction.  Prints the table and writes
  * build/bench/latest.json.
  */
-import { codom, hello, hostWithGuests, require } from "../machine/guest.ts";
+import { codom, hello, hostile, hostWithGuests, require } from "../machine/guest.ts";
 import { Host, MAX_CPU } from "../machine/host.ts";
 import { BUILD, GUEST, guestInitrd } from "../machine/paths.ts";
 import { type Row, table, type Toggles } from "./table.ts";
@@ -74,6 +74,21 @@ function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 }
 
+/** A trip from the guest to the host and back, in instructions. */
+async function roundTrip(host: Host): Promise<{ ns: number; trips: number }> {
+  const timed = async (n: number) => {
+    const out = await host.must(
+      `cat /proc/uptime; ${hostile(`yield=${n}`, "")} 2>&1; cat /proc/uptime`,
+    );
+    const [from = NaN, to = NaN] = [...out.matchAll(/^(\d+\.\d+) /gm)].map((m) => Number(m[1]));
+    return { seconds: to - from, passages: counters(out).get("passages") ?? 0 };
+  };
+  const none = await timed(0);
+  const many = await timed(400_000);
+  const trips = many.passages - none.passages;
+  return { ns: (many.seconds - none.seconds) * 1e9 / trips, trips };
+}
+
 /** Seconds from the start of the VM to its /init, by the host's clock. */
 async function guestBoot(host: Host): Promise<number> {
   const line = codom({ kernel: KERNEL, append: APPEND });
@@ -123,6 +138,8 @@ async function main(): Promise<void> {
       toggles: per.get(name),
     };
   });
+  const trip = await roundTrip(host);
+  require(trip.trips >= 400_000, `only ${trip.trips} round trips for 400,000 yields`);
   const boots = [await guestBoot(host), await guestBoot(host), await guestBoot(host)];
   const bares = [await bareBoot(), await bareBoot(), await bareBoot()];
   const boot = median(boots) / median(bares);
@@ -138,6 +155,7 @@ async function main(): Promise<void> {
     monitorBytes: Number(status.get("monitor_bytes")),
     overheadPages: c.get("overhead_pages") ?? 0,
     ramPages: (192 << 20) / 4096,
+    roundTrip: Math.round(trip.ns),
   };
   for (const line of table(rows, extra)) print(line);
   await Deno.mkdir(`${BUILD}/bench`, { recursive: true });

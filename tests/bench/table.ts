@@ -21,6 +21,7 @@ export interface Extra {
   monitorBytes: number;
   overheadPages: number;
   ramPages: number;
+  roundTrip: number;
 }
 
 function count(n: number): string {
@@ -55,6 +56,8 @@ export function table(rows: readonly Row[], extra: Extra): string[] {
   const overhead = extra.overheadPages / extra.ramPages;
   const allowed = 0.03 * extra.ramPages + 512;
   lines.push(
+    `round trip guest, host, guest: ${extra.roundTrip} instructions (limit 1000)` +
+      (extra.roundTrip > 1000 ? "  OVER ITS LIMIT" : ""),
     `monitor ${extra.monitorBytes} bytes (limit 65536)` +
       (extra.monitorBytes > 65536 ? "  OVER ITS LIMIT" : ""),
     `overhead ${extra.overheadPages} pages for ${extra.ramPages} (${

@@ -256,6 +256,18 @@ static void step(void)
 
 	switch (bytes(1) & 15) {
 	case 14: entries(); break;
+	case 15:	/* an entry of its own tables, written and used, with a flush or without */
+		va = bytes(1);
+		v = va & 128 ? GFN_L1U : GFN_L1K;
+		va &= 127;
+		machine_access(KERNEL_VA + (v << 12) + va * 8, PF_W, some_pte());
+		if (bytes(1) & 1) {
+			args()[0] = MMUEXT_TLB_FLUSH_LOCAL;
+			hypercall(__HYPERVISOR_mmuext_op, ARGS_VA, 1, 0, DOMID_SELF);
+		}
+		va = (v == GFN_L1U ? USER_VA : KERNEL_VA) + ((va ^ (bytes(1) & 7)) << 12);
+		machine_access(va, (u32)bytes(1) & (PF_W | PF_U), 1);
+		break;
 	case 0: case 1: case 2:
 		va = some_va() & ~7ull;
 		v = bytes(1) & 1 ? some_pte() : some_value();

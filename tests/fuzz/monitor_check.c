@@ -32,17 +32,20 @@ static u32 level_below(u32 level)
 	}
 }
 
-static void check_slot(u32 i, u32 level, u32 index, u64 e)
+static void check_slot(u32 level, u32 index, u64 e)
 {
 	MUST(index == MON_SLOT);
 	MUST((e & PTE_ADDR) >> 12 == (level == 4 ? GUEST_L3 : USER_L3));
 	MUST(!(e & PTE_US));
-	(void)i;
 }
 
 static void check_table(u32 i, u32 refs[])
 {
 	u32 level = S(i)->level;
+
+	/* Without its slot the monitor could not be entered: a triple fault. */
+	if (level == 4 || level == MON_LEVEL_USER)
+		MUST(SPT(i)[MON_SLOT] & PTE_P);
 
 	for (u32 k = 0; k < 512; k++) {
 		u64 e = SPT(i)[k], hfn = (e & PTE_ADDR) >> 12, c = hfn - POOL_HFN;
@@ -57,7 +60,7 @@ static void check_table(u32 i, u32 refs[])
 		}
 		if ((level == 4 || level == MON_LEVEL_USER) &&
 		    k >= MON_HOLE_FIRST && k <= MON_HOLE_LAST) {
-			check_slot(i, level, k, e);
+			check_slot(level, k, e);
 			continue;
 		}
 		MUST(e & PTE_P);

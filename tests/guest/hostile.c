@@ -323,6 +323,11 @@ void hostile_main(struct start_info *s)
 	say_number(ring());
 	put('\n');
 	still_sane();
+	/* Not hostile at all: N trips to the host and back, for the bench. */
+	for (int i = number("yield="); i > 0; i--)
+		hyper(__HYPERVISOR_sched_op, SCHEDOP_yield, 0, 0, 0, 0);
+	if (number("yield=") >= 0)
+		hyper(__HYPERVISOR_sched_op, SCHEDOP_shutdown, (u64)&off, 0, 0, 0);
 	if (number("mark") >= 0) {
 		each_free_page(1);
 		for (;;)

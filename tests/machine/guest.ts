@@ -35,8 +35,8 @@ export function codom(options: GuestOptions): string {
   return `/codom /${kernel}.elf /${kernel}.initrd ${memory} console=hvc0 quiet panic=-1 ${append}`;
 }
 
-export function hostile(args: string): string {
-  return `/codom -q /hostile - 64 ${args}`;
+export function hostile(args: string, quiet = "-q"): string {
+  return `/codom ${quiet} /hostile - 64 ${args}`;
 }
 
 /** Starts it in the background; its output goes to /tmp/NAME.log, its code to /tmp/NAME.rc. */
