@@ -20,7 +20,7 @@
 #define WK_CONSOLE_WRITES	64u	/* calls that wait for room */
 #define WK_CONSOLE_LINE		240u
 #define WK_CONSOLE_READY	256u
-#define WK_CONSOLE_PAUSE_MS	5u	/* between two notices to colinuxd */
+#define WK_CONSOLE_PAUSE_MS	20u	/* between two notices to colinuxd */
 
 struct wk_console_write {		/* one console.write that waits for room */
 	json_int_t id;
@@ -234,7 +234,7 @@ static int wk_console_feed(struct wk_console *c)
 void wk_console_serve(void *console)
 {
 	struct wk_console *c = console;
-	char text[2048];
+	char text[sizeof(((struct xencons_interface *)0)->out)];
 	uint32_t n = 0;
 	int fed;
 
@@ -250,9 +250,10 @@ void wk_console_serve(void *console)
 		wk_console_put(c, text, n);
 	}
 	fed = wk_console_feed(c);
+	/* For its output the guest waits only when it found the ring full. */
 	if (fed < 0)
 		wk_kill(c->w, "the guest broke the console ring");
-	else if (n || fed)
+	else if (fed || n == sizeof(text))
 		wk_port_raise(c->w, CO_PORT_CONSOLE);
 }
 

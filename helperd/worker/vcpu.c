@@ -16,12 +16,16 @@
 #include "wk.h"
 
 #define WK_VCPU_TEXT	16384u
+#define WK_VCPU_LAZY	(1ull << CO_PORT_CONSOLE)	/* ports that may wait a little */
+#define WK_VCPU_LAZY_MS	3u
 
 struct wk_vcpu {
 	struct wk *w;
 	pthread_t thread;
 	int pipe[2];
 	int woken;			/* atomic: a byte is in the pipe */
+	int lazy;			/* atomic: the loop comes by itself soon, for WK_VCPU_LAZY */
+	struct loop_timer later;
 	uint64_t ports;			/* atomic: bit n: port n was notified */
 	pthread_mutex_t lock;		/* of the rest */
 	pthread_cond_t room;
@@ -84,7 +88,8 @@ static void *wk_vcpu_thread(void *arg)
 				if (run.ports[i] < WK_PORTS)
 					ports |= 1ull << run.ports[i];
 			__atomic_fetch_or(&v->ports, ports, __ATOMIC_SEQ_CST);
-			wk_vcpu_wake(v);
+			if ((ports & ~WK_VCPU_LAZY) || !__atomic_load_n(&v->lazy, __ATOMIC_SEQ_CST))
+				wk_vcpu_wake(v);
 			break;
 		case CO_EXIT_CONSOLE:
 			wk_vcpu_say(v, run.text, run.nports < sizeof(run.text) ? run.nports : sizeof(run.text));
@@ -133,19 +138,13 @@ static void wk_vcpu_last(struct wk_vcpu *v)
 }
 
 /* TOUR 7: What the vCPU brought out: text, events for the devices, or its end. */
-static void wk_vcpu_ready(void *arg, short revents)
+static void wk_vcpu_handle(struct wk_vcpu *v)
 {
-	struct wk_vcpu *v = arg;
-	char text[WK_VCPU_TEXT], junk[64];
+	char text[WK_VCPU_TEXT];
 	uint64_t ports;
 	uint32_t len;
 	bool over;
 
-	(void)revents;
-	if (read(v->pipe[0], junk, sizeof(junk)) < 0 && errno != EAGAIN)
-		log_line(LOG_ERROR, "the vCPU's pipe: %s", strerror(errno));
-	/* Cleared before we look: whatever comes later wakes us again. */
-	__atomic_store_n(&v->woken, 0, __ATOMIC_SEQ_CST);
 	pthread_mutex_lock(&v->lock);
 	len = v->text_len;
 	memcpy(text, v->text, len);
@@ -166,6 +165,36 @@ static void wk_vcpu_ready(void *arg, short revents)
 		if (!v->w->over)
 			wk_vcpu_last(v);
 	}
+	/*
+	 * Linux writes its console in pieces of 16 bytes, each with a notice:
+	 * after one, the next ones find us by the timer, many at a time.
+	 */
+	if ((ports & WK_VCPU_LAZY) && !v->later.armed && !v->w->over) {
+		__atomic_store_n(&v->lazy, 1, __ATOMIC_SEQ_CST);
+		loop_timer_start(v->w->loop, &v->later, WK_VCPU_LAZY_MS);
+	}
+}
+
+static void wk_vcpu_later(void *arg)
+{
+	struct wk_vcpu *v = arg;
+
+	/* Before we look: whoever comes after the look finds it 0 and wakes us. */
+	__atomic_store_n(&v->lazy, 0, __ATOMIC_SEQ_CST);
+	wk_vcpu_handle(v);
+}
+
+static void wk_vcpu_ready(void *arg, short revents)
+{
+	struct wk_vcpu *v = arg;
+	char junk[64];
+
+	(void)revents;
+	if (read(v->pipe[0], junk, sizeof(junk)) < 0 && errno != EAGAIN)
+		log_line(LOG_ERROR, "the vCPU's pipe: %s", strerror(errno));
+	/* Cleared before we look, for the same reason. */
+	__atomic_store_n(&v->woken, 0, __ATOMIC_SEQ_CST);
+	wk_vcpu_handle(v);
 }
 
 struct wk_vcpu *wk_vcpu_new(struct wk *w)
@@ -175,6 +204,7 @@ struct wk_vcpu *wk_vcpu_new(struct wk *w)
 	if (!v)
 		return NULL;
 	v->w = w;
+	loop_timer_init(&v->later, wk_vcpu_later, v);
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->room, NULL);
 	if (pipe(v->pipe) || loop_nonblock(v->pipe[0]) || loop_nonblock(v->pipe[1]) ||
