@@ -9,7 +9,7 @@ import { CliError, EXIT } from "../../ui/errors.ts";
 import type { Paths } from "../../ui/paths.ts";
 import { boot, type Booted } from "./boot.ts";
 import { Disks } from "./disks.ts";
-import { type Layout, listen, PORTS, removeSocket } from "./layout.ts";
+import { type Layout, listen, PORTS, removeSocket, watchOver } from "./layout.ts";
 import { BoundedLog } from "./log.ts";
 import type { Machine } from "./machine.ts";
 import { optionsFromEnvironment, roomIn, toMib } from "./options.ts";
@@ -64,14 +64,14 @@ export class Daemon {
   /** Until the virtual host has stopped; the exit code. */
   async run(listening: () => void): Promise<number> {
     await removeSocket(this.#at.daemon);
-    const listener = listen(this.#at.daemon);
-    this.#listener = listener;
+    this.#listener = listen(this.#at.daemon);
     await Deno.chmod(this.#at.daemon, 0o600);
-    this.#booted = this.#boot();
-    this.#booted.catch(() => {});
-    void this.#accept(listener);
+    (this.#booted = this.#boot()).catch(() => {});
+    void this.#accept(this.#listener);
     listening();
+    const look = watchOver(this.#at.daemon, () => void this.stop("its folder is gone"));
     const code = await this.#over.promise;
+    clearInterval(look);
     this.#deaf();
     for (const path of this.#sockets()) await removeSocket(path);
     this.#note(`over, code ${code}`);

@@ -57,3 +57,17 @@ export async function removeSocket(path: string): Promise<void> {
 export function listen(path: string): Deno.UnixListener {
   return Deno.listen({ transport: "unix", path });
 }
+
+const LOOK_MS = 10_000;
+
+/** Calls `then` when the file is gone: a daemon that nobody can reach must not stay. */
+export function watchOver(path: string, then: () => void): ReturnType<typeof setInterval> {
+  const timer = setInterval(() => {
+    Deno.lstat(path).catch((error: unknown) => {
+      if (!(error instanceof Deno.errors.NotFound)) return;
+      clearInterval(timer);
+      then();
+    });
+  }, LOOK_MS);
+  return timer;
+}

@@ -42,7 +42,12 @@ export class BoundedLog {
 
   #turn(): void {
     this.close();
-    Deno.renameSync(this.path, `${this.path}.1`);
-    this.#open(false);
+    try {
+      Deno.renameSync(this.path, `${this.path}.1`);
+      this.#open(false);
+    } catch {
+      // Its folder is gone: then nobody reads it.
+      this.#size = 0;
+    }
   }
 }
