@@ -63,17 +63,22 @@ async function interrupts(name: string): Promise<void> {
   await leavesNothing(host);
 }
 
-/** The newest CLOCK line against the host's clock, in ms. */
+/**
+ * How far a line that the guest printed between two looks at the host's clock
+ * lies outside of them, in ms: true on a loaded machine too.
+ */
 async function clockGap(host: Host): Promise<number> {
+  const count = "$(grep -c 'CLOCK ' /tmp/vm.log)";
   const out = await host.must(
-    "n=$(grep -c 'CLOCK ' /tmp/vm.log); until [ $(grep -c 'CLOCK ' /tmp/vm.log) -gt $n ]; do :; done; " +
+    `date +%s; n=${count}; until [ ${count} -gt $((n + 1)) ]; do :; done; ` +
       "tail -n 1 /tmp/vm.log; date +%s",
   );
   const guest = Number(/CLOCK (\d+) \d+/.exec(out)?.[1]);
-  const host_s = Number(/^(\d+)$/m.exec(out)?.[1]);
-  // The host's date has whole seconds: it says [s, s+1).
-  const low = host_s * 1000 - guest;
-  return low <= 0 && low > -1000 ? 0 : Math.min(Math.abs(low), Math.abs(low + 999));
+  const [before = NaN, after = NaN] = [...out.matchAll(/^(\d+)$/gm)].map((m) =>
+    Number(m[1]) * 1000
+  );
+  require(guest > 0 && before > 0 && after > 0, `no clocks in:\n${out}`);
+  return Math.max(0, before - guest, guest - (after + 1000));
 }
 
 async function suspend(name: string): Promise<void> {

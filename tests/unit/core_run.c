@@ -42,6 +42,11 @@ static void exits(void)
 	CHECK(fake_interrupt() == 0xec && mon->counters.interrupts == 1 && step == 3);
 	r = run_script(vm, MON_EXIT_NMI, MON_EXIT_YIELD, MON_EXIT_EVENT);
 	CHECK(fake_interrupt() == 2 && mon->counters.nmis == 1);
+	CHECK(!fake_nmis());
+	mon->exit_arg = 1;				/* one that the monitor met */
+	r = run_script(vm, MON_EXIT_NMI, 0, 0);
+	CHECK(fake_nmis() == 1 && mon->counters.nmis == 2);
+	mon->exit_arg = 0;
 	r = run_script(vm, MON_EXIT_MC, MON_EXIT_TIMER, MON_EXIT_EVENT);
 	CHECK(fake_interrupt() == 18);
 	mon->nports = ~0u;
