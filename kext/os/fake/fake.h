@@ -32,6 +32,7 @@ void fake_clock(co_u64 ns);		/* moves on; runs the timers that come due */
 void fake_tsc_stable(int stable);
 void fake_signal(int pending);		/* a signal waits for every thread */
 co_u64 fake_kicks(void);
+co_u64 fake_nmis(void);			/* sent to the CPU itself */
 unsigned int fake_interrupt(void);	/* the vector that was raised again last; 0: none */
 const char *fake_log(void);		/* last line */
 

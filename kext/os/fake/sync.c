@@ -13,7 +13,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* lists, clock */
 static pthread_mutex_t running = PTHREAD_MUTEX_INITIALIZER;	/* a timer's function runs */
 static pthread_t runner;
 static int runs;
-static co_u64 now = 1000000000, kicks;
+static co_u64 now = 1000000000, kicks, nmis;
 static int stable = 1;
 static volatile int signalled;
 static __thread int in_world;
@@ -314,15 +314,19 @@ void co_os_kick(co_u32 cpu)
 	__atomic_fetch_add(&kicks, 1, __ATOMIC_RELAXED);
 }
 
+void co_os_nmi(void)
+{
+	if (!in_world)
+		fake_die("an NMI for a CPU that may change at once");
+	nmis++;
+}
+
+co_u64 fake_nmis(void) { return nmis; }
 co_u64 fake_kicks(void) { return __atomic_load_n(&kicks, __ATOMIC_RELAXED); }
 
 void fake_sync_reset(void)
 {
 	signalled = 0;
 	stable = 1;
-	kicks = 0;
-}
-
-void co_os_nmi(void)
-{
+	kicks = nmis = 0;
 }
