@@ -39,7 +39,7 @@ static void hd_life_undo(struct hd_vm *vm)
 	vm->handle = -1;
 }
 
-/* TOUR 3: A domain at the device and a worker for it: all that colinuxd itself does for a VM. */
+/* TOUR 2: A domain at the device and a worker for it: all that colinuxd itself does for a VM. */
 int hd_life_begin(struct hd_vm *vm, struct err *e)
 {
 	struct co_vm_create c = { .memory_bytes = vm->memory, .vcpus = 1, .owner_uid = vm->uid };

@@ -230,7 +230,7 @@ static struct hd_req *hd_rpc_request(struct hd_client *c, const json_t *root, co
 	return r;
 }
 
-/* TOUR 2: A line from the CLI becomes a request that has the contract's shape, or an error. */
+/* TOUR 1: A line from the CLI becomes a request that has the contract's shape, or an error. */
 void hd_rpc_line(struct hd_client *c, char *line, size_t len)
 {
 	const json_t *id = NULL;

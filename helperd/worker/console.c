@@ -230,7 +230,7 @@ static int wk_console_feed(struct wk_console *c)
 	}
 }
 
-/* TOUR 8: hvc0: from the guest's ring to the log that viewers see, and back. */
+/* TOUR 17: hvc0: from the guest's ring to the log that viewers see, and back. */
 void wk_console_serve(void *console)
 {
 	struct wk_console *c = console;

@@ -203,7 +203,7 @@ static void wk_birth_line(void *arg, char *line, size_t len)
 	msg_take_fds(b->w->root, false);
 }
 
-/* TOUR 4: The worker maps the guest's memory, becomes its owner, and locks itself in. */
+/* TOUR 3: The worker maps the guest's memory, becomes its owner, and locks itself in. */
 static int wk_prepare(struct wk *w, struct err *e)
 {
 	void *memory;

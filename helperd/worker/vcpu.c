@@ -137,7 +137,7 @@ static void wk_vcpu_last(struct wk_vcpu *v)
 	wk_end(v->w, "killed", -1, "%s", s.why);
 }
 
-/* TOUR 7: What the vCPU brought out: text, events for the devices, or its end. */
+/* TOUR 16: What the vCPU brought out: text, events for the devices, or its end. */
 static void wk_vcpu_handle(struct wk_vcpu *v)
 {
 	char text[WK_VCPU_TEXT];

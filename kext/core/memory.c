@@ -6,7 +6,7 @@
  * Called once at creation, before any guest code; only co_memory_refresh runs
  * later.  All tables are ours; nothing here reads guest memory.
  *
- * TOUR 2: The guest world's address space is built here, by hand.
+ * TOUR 6: The guest world's address space is built here, by hand.
  */
 #include "core.h"
 

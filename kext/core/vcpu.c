@@ -124,7 +124,7 @@ static int runnable(void *arg)
 }
 
 /*
- * TOUR 3: One trip into the guest world and back, then whatever the host is owed:
+ * TOUR 7: One trip into the guest world and back, then whatever the host is owed:
  * the interrupt that ended it is raised again in the host's own IDT.
  */
 static u32 pass(struct co_vcpu *v)

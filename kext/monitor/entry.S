@@ -289,7 +289,7 @@ mon_common_ring0:
  * The mode flag is the guest's to forge: it decides only which of its own two
  * halves it talks as.
  *
- * TOUR 7: A guest's system call: no CR3 write, no CR0 write, no C.
+ * TOUR 11: A guest's system call: no CR3 write, no CR0 write, no C.
  */
 	.balign 64
 mon_syscall64:

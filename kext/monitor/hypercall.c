@@ -436,7 +436,7 @@ static __attribute__((noinline)) void other(struct mon_frame *f, u32 op)
 }
 
 /*
- * TOUR 11: A hypercall.  entry.S fills in a frame without the registers that C
+ * TOUR 15: A hypercall.  entry.S fills in a frame without the registers that C
  * keeps (rbx, rbp, r12 to r15): nothing below may look at those.
  */
 void mon_hypercall(struct mon_frame *f)

@@ -137,7 +137,7 @@ static inline void mon_invlpg(u64 va)
 /* mmu.c: the guest's own tables, and the door to its memory. */
 
 /*
- * TOUR 9: The one door.  A guest frame number becomes a pointer here or nowhere;
+ * TOUR 13: The one door.  A guest frame number becomes a pointer here or nowhere;
  * NULL if it is not the VM's.
  */
 static inline void *mon_frame_ptr(u64 gfn)

@@ -52,7 +52,7 @@ static u32 child_of(u64 spte)
 	       (u32)((spte >> 8) & 1) << 14 | (u32)((spte >> 6) & 1) << 15;
 }
 
-/* TOUR 10: The shadow entry for a guest entry: their claim, our frame. */
+/* TOUR 14: The shadow entry for a guest entry: their claim, our frame. */
 static u64 leaf(u64 e)
 {
 	u64 gfn = (e & PTE_ADDR) >> 12, spte;
@@ -443,7 +443,7 @@ static void fill_leaves(u32 i, struct mon_walk *w, u32 index)
 }
 
 /*
- * TOUR 8: A page fault of the guest's.  Walk its tables; if they allow the
+ * TOUR 12: A page fault of the guest's.  Walk its tables; if they allow the
  * access, the fault was only ours.
  */
 int mon_shadow_fault(u64 va, u32 access, u32 *guest_error)

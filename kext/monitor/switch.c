@@ -94,7 +94,7 @@ static void enter_world(void)
 	V->ts_live = 0;
 }
 
-/* TOUR 6: Out to the host half, and back some time later. */
+/* TOUR 10: Out to the host half, and back some time later. */
 void mon_exit(u32 why)
 {
 	V->exit = why;

@@ -212,7 +212,7 @@ static void slow_syscall(struct mon_frame *f, u64 rip, u32 mask)
 	mon_bounce(f, rip, 0, 0, mask);
 }
 
-/* TOUR 5: Every trap of the guest's that assembly does not settle. */
+/* TOUR 9: Every trap of the guest's that assembly does not settle. */
 void mon_trap(struct mon_frame *f)
 {
 	f->cs &= 0xffff;

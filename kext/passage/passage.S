@@ -22,7 +22,7 @@
  * %rdi = p (host address).  Callee-saved registers and flags are kept, all
  * others are lost.  Caller: core/vcpu.c, pinned to this CPU, interrupts off.
  *
- * TOUR 4: The passage.  From here the CPU leaves the host world: same ring,
+ * TOUR 8: The passage.  From here the CPU leaves the host world: same ring,
  * same stack for a few instructions more, then another root, another IDT.
  */
 	.globl	CO_SYM(co_passage_switch)

@@ -2,7 +2,7 @@
 /*
  * Lays out a Xen PV domain in guest memory.  See builder.h for who calls.
  *
- * TOUR 3: what a guest finds when its first instruction runs.  By ascending
+ * TOUR 4: what a guest finds when its first instruction runs.  By ascending
  * frame: the kernel where its segments say, start_info, console, xenstore,
  * page tables (L4, L3s, L2s, L1s), one page of stack; all mapped at VIRT_BASE,
  * and no more than the ABI promises beyond it: a kernel counts what it finds

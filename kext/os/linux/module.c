@@ -3,7 +3,7 @@
  * The seam on Linux: manager.  /dev/colinux (0600 root), per-VM handles as
  * anonymous-inode descriptors, module parameters.
  *
- * TOUR 1: The module loads, /dev/colinux appears.
+ * TOUR 5: The module loads, /dev/colinux appears.
  */
 #include <linux/anon_inodes.h>
 #include <linux/fs.h>
