@@ -42,7 +42,8 @@ struct msg {
 
 static void msg_events(struct msg *m)
 {
-	short events = m->paused ? 0 : POLLIN;
+	/* POLLERR asks for nothing more than is always told: a hang-up is seen in a pause too. */
+	short events = m->paused ? POLLERR : POLLIN;
 
 	/* A broken peer is polled for output too, so that the loop comes by. */
 	if (m->out_len || m->broken || m->high)

@@ -36,7 +36,7 @@ static void hd_spawn_exec(const struct hd *hd, pid_t parent, int sock, int log)
 {
 	char *argv[] = { (char *)(uintptr_t)"colinux-worker", NULL };
 	char *envp[] = { NULL };
-	int null = open("/dev/null", O_RDWR);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t none;
 
 #ifdef __linux__

@@ -31,6 +31,7 @@ struct client {
 void daemon_dir(struct daemon *d);			/* its folder, if there is none */
 void daemon_start(struct daemon *d, const char *mood);	/* text of the device file */
 int daemon_end(struct daemon *d, int signo);		/* wait status */
+int daemon_descriptors(const struct daemon *d);		/* that it has open */
 void daemon_forget(struct daemon *d);			/* removes its folder */
 
 /* As uid (0: us): connects and says hello. */

@@ -88,6 +88,7 @@ static void evil_workers(void)
 	static const char *const silent[] = { "garbage", "endless-line", "odd-error", "odd-event", "odd-end" };
 	struct daemon t = { .dir = "", .worker = EVIL };
 	struct client u, v;
+	int before;
 	json_t *r;
 
 	daemon_start(&t, "");
@@ -128,15 +129,19 @@ static void evil_workers(void)
 		json_decref(call(&u, "console.log", NAME("lying-log")));
 		DO(&u, "vm.get", NAME("lying-log"));
 	}
-	/* Calls to one that does not read fill nothing but their own place. */
+	/* Calls to one that does not answer fill nothing but their own place. */
 	DO(&u, "vm.create", VM("not-reading", ""));
 	for (int i = 0; i < 40; i++)
 		client_send(&v, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.memoryMap\","
 				"\"params\":" NAME("not-reading") "}\n");
 	DO(&u, "vm.list", "{}");
+	/* It is not read from any more, but that it hangs up is seen. */
+	before = daemon_descriptors(&t);
+	client_close(&v);
+	while (daemon_descriptors(&t) >= before)
+		usleep(1000);
 	DO(&u, "vm.create", VM("half-closed", ""));
 	json_decref(wait_state(&u, "half-closed", "failed"));
-	client_close(&v);
 	client_close(&u);
 	CHECK(daemon_end(&t, SIGTERM) == 0);
 	daemon_forget(&t);

@@ -330,23 +330,9 @@ static void malformed(void)
 	DO(&c, "vm.list", "{}");
 }
 
-static int descriptors(void)
-{
-	char path[64];
-	DIR *dir;
-	int n = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)d.pid);
-	dir = opendir(path);
-	while (dir && readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 static void nothing_left(void)
 {
-	int before = descriptors();
+	int before = daemon_descriptors(&d);
 
 	for (int i = 0; i < 20; i++) {
 		DO(&c, "vm.create", VM("a", "boot"));
@@ -356,7 +342,7 @@ static void nothing_left(void)
 		FAILS("KERNEL", "", &c, "vm.create",
 		      "{\"name\":\"a\",\"memory\":67108864,\"kernel\":{\"path\":\"/etc/passwd\"}}");
 	}
-	CHECK(descriptors() <= before, "%d, were %d", descriptors(), before);
+	CHECK(daemon_descriptors(&d) <= before, "%d, were %d", daemon_descriptors(&d), before);
 }
 
 static void limits(void)
