@@ -56,6 +56,8 @@ if [ -n "${COLINUX_HOME:-}" ]; then
 	*) state=$PWD/$COLINUX_HOME ;;
 	esac
 	configs=$state/configs
+	# Somebody else's checkout: a cache of our own.
+	if [ -e "$cache" ] && [ ! -w "$cache" ]; then cache=$state/cache; fi
 fi
 
 # sun_path holds 107 bytes; a deep folder gets a short name elsewhere, that
