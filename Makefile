@@ -119,10 +119,10 @@ check: all
 
 tour:
 	@git ls-files kext helperd cli | xargs awk '\
-		/\/\* TOUR [0-9]+:/ { number = $$0; sub(/.*TOUR /, "", number); sub(/:.*/, "", number); \
+		/\* TOUR [0-9]+:/ { number = $$0; sub(/.*TOUR /, "", number); sub(/:.*/, "", number); \
 			text = $$0; sub(/.*TOUR [0-9]+: */, "", text); line = FNR; open = 1 } \
-		open && FNR != line { more = $$0; sub(/^[ \t]*\*? */, "", more); text = text " " more } \
-		open && /\*\// { sub(/ *\*\/.*/, "", text); \
+		open && FNR != line && !/^ \*$$/ { more = $$0; sub(/^[ \t]*\*?\/? */, "", more); text = text " " more } \
+		open && (/\*\// || /^ \*$$/) { sub(/ *\*\/.*/, "", text); \
 			printf "%s\t%s:%d\t%s\n", number, FILENAME, line, text; open = 0 }' | \
 	sort -n | awk -F'\t' '{ printf "%3d. %s\n     %s\n", $$1, $$3, $$2 }'
 
