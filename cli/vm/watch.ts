@@ -13,6 +13,8 @@ import { base64Bytes } from "./base64.ts";
 
 /** How often a log file, where no line can be replaced, gets a line. */
 const NOTE_EVERY_MS = 5_000;
+/** Lines arrive in pieces and by the hundred: this often one is looked at. */
+const TICK_MS = 200;
 const TAIL_BYTES = 4096;
 const TAIL_LINES = 12;
 
@@ -26,6 +28,7 @@ export class VmWatch {
   readonly #changed = new Set<(vm: Vm) => void>();
   #line = "";
   #shown = "";
+  #seen = "";
   #noted = performance.now();
   #ticker: ReturnType<typeof setInterval> | undefined;
   #latest: Vm | undefined;
@@ -40,7 +43,6 @@ export class VmWatch {
     client.on("console.line", ({ name, line }) => {
       if (name !== this.#name) return;
       this.#line = line;
-      this.#show();
     });
     client.on("vm.state", ({ vm }) => {
       if (vm.name !== this.#name) return;
@@ -48,7 +50,7 @@ export class VmWatch {
       for (const changed of this.#changed) changed(vm);
     });
     await client.call("events.subscribe", { console: true }, { signal: this.#context.signal });
-    this.#ticker = setInterval(() => this.#show(), 1000);
+    this.#ticker = setInterval(() => this.#show(), TICK_MS);
   }
 
   stop(): void {
@@ -90,7 +92,9 @@ export class VmWatch {
       return;
     }
     const now = performance.now();
-    if (this.#line === this.#shown || now - this.#noted < NOTE_EVERY_MS) return;
+    const whole = this.#line === this.#seen;
+    this.#seen = this.#line;
+    if (!whole || this.#line === this.#shown || now - this.#noted < NOTE_EVERY_MS) return;
     this.#noted = now;
     this.#shown = this.#line;
     this.#context.progress(`${this.#name} (${waited}) ${fit(this.#line, 200)}`);
