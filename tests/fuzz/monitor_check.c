@@ -176,6 +176,10 @@ static void check_registers(void)
 	MUST(!GATE->syscall_rip || mon_guest_va(GATE->syscall_rip));
 	MUST(!V->event_rip || mon_guest_va(V->event_rip));
 	MUST(GATE->vinfo >= MON_VINFO && GATE->vinfo + sizeof(struct vcpu_info) <= MON_VINFO + 4096);
+	for (u32 i = 0; i < MON_TLB_SIZE; i++)	/* the guest's addresses, as pointers */
+		if (V->tlb[i].generation == V->tlb_generation)
+			MUST(mon_guest_va(V->tlb[i].page) && V->tlb[i].frame >= MON_PHYS &&
+			     V->tlb[i].frame < MON_PHYS + (FRAMES << 12));
 	for (u32 i = 0; i < 4; i++)
 		MUST(mon_guest_va(V->dr[i]) && mon_guest_va(V->dr[i] + 7));
 	MUST(!(V->dr[7] & 0xffffffff00002000ull) && V->iopl < 4);

@@ -11,7 +11,7 @@
 
 #include "fuzz.h"
 
-#define ROUNDS	1500
+#define ROUNDS	1000
 #define MAX	(64u << 10)
 
 static uint8_t *seeds[256];
