@@ -104,18 +104,26 @@ async function suspend(name: string): Promise<void> {
   await leavesNothing(host);
 }
 
-/** A machine check (uncorrected, action optional) while the guest runs is the host's. */
+/**
+ * A machine check (uncorrected, action optional) while the guest runs is the
+ * host's.  An Intel model and 6.12: Debian's 6.1 cloud kernel has no machine
+ * check code, and on QEMU's AMD models Linux panics of this one, bare too.
+ */
 async function machineCheck(name: string): Promise<void> {
-  await using host = await hostWithGuests({ name }, "6.1-cloud");
+  await using host = await hostWithGuests(
+    { name, kernel: "6.12-cloud", cpu: "Skylake-Client-noTSX-IBRS,-smap,-smep,-erms" },
+    "6.1-cloud",
+  );
   await host.insmod();
   await background(host, "vm", codom({ append: `co.run=/workload,${BUSY}` }));
   await awaitText(host, "vm", "co-init: run");
-  await host.must("dmesg -c >/dev/null");
-  for (let i = 0; i < 5; i++) {
-    await host.qmp.human("mce 0 9 0xbd000000000000c0 0x5 0x1000 0x8c");
-    await host.must("until dmesg | grep -qi 'machine check\\|mce:'; do sleep 0.1; done; dmesg -c");
+  const count = async () => sum(await host.must("cat /proc/interrupts"), "MCE");
+  for (let n = 1; n <= 5; n++) {
+    await host.qmp.human("mce 0 9 0xbd00000000000080 0x5 0x1000 0x8c");
+    while (await count() < n) await host.must("sleep 0.1");
   }
   await finish(host, "vm");
+  require(await count() === 5, "a machine check was lost or doubled");
   await leavesNothing(host);
 }
 
