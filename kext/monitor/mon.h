@@ -21,10 +21,22 @@ typedef co_u64 u64;
 typedef co_s32 s32;
 typedef co_s64 s64;
 
+#ifdef MON_BY_ADDRESS			/* tests move the slot */
 #define VM		((struct mon_vm *)MON_VM)
 #define V		((struct mon_vcpu *)MON_STATE)
 #define GATE		((struct mon_gate *)MON_GATE_VARS)
 #define ENTRY		((volatile struct mon_entry *)MON_ENTRY)
+#else					/* monitor.ld's symbols: rip-relative, one instruction */
+#define MON_FIXED	extern __attribute__((visibility("hidden")))
+MON_FIXED struct mon_vm mon_vm;
+MON_FIXED struct mon_vcpu mon_state;
+MON_FIXED struct mon_gate mon_gate;
+MON_FIXED volatile struct mon_entry mon_entry;
+#define VM		(&mon_vm)
+#define V		(&mon_state)
+#define GATE		(&mon_gate)
+#define ENTRY		(&mon_entry)
+#endif
 #define VINFO		((volatile struct vcpu_info *)GATE->vinfo)
 #define FINFO(gfn)	((struct mon_finfo *)MON_FRAMES + (gfn))
 #define COUNT(name)	(V->counters.name++)
