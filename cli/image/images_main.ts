@@ -43,6 +43,12 @@ async function build(out: string, releases: string[]): Promise<void> {
   if (await stale(shell, [...code, `${here}/shell.init`, `${here}/provider.ts`])) {
     await write(shell, await shellInitrd(cache, `${here}/shell.init`));
   }
+  // The tests' images take it from here.
+  const tool = `${out}/images/busybox`;
+  if (await stale(tool, code)) {
+    await write(tool, await Deno.readFile(await busybox(cache)));
+    await Deno.chmod(tool, 0o755);
+  }
   for (const release of releases) {
     const kernel = `${cache}/kernels/${release}`;
     const ko = `${out}/kext/linux/${release}/colinux.ko`;

@@ -64,7 +64,7 @@ const dear: Row[] = [
   { name: "kernel is text", definition: `{ "kernel": "HOME/text" }`, code: 65, says: /kernel/i },
   {
     name: "kernel is a program",
-    definition: `{ "kernel": "/bin/busybox" }`,
+    definition: `{ "kernel": "/bin/sh" }`,
     code: 65,
     says: /kernel|Xen/i,
   },

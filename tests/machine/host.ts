@@ -172,7 +172,7 @@ async function hostInitrd(kernel: Kernel, scratch: string, options: HostOptions)
   for (const dir of ["bin", "proc", "sys", "dev", "tmp"]) {
     await Deno.mkdir(`${root}/${dir}`, { recursive: true });
   }
-  await Deno.copyFile("/bin/busybox", `${root}/bin/busybox`);
+  await Deno.copyFile(`${BUILD}/images/busybox`, `${root}/bin/busybox`);
   await Deno.symlink("busybox", `${root}/bin/sh`);
   await Deno.copyFile("tests/machine/host-init.sh", `${root}/init`);
   await Deno.chmod(`${root}/init`, 0o755);

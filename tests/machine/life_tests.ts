@@ -72,7 +72,7 @@ interface Refusal {
 
 const KERNEL = "/6.1-cloud.elf";
 const refusals: Refusal[] = [
-  { name: "not a kernel", kernel: "/bin/busybox" },
+  { name: "not a kernel", kernel: "/bin/sh" },
   { name: "text", prepare: "echo hello >/tmp/kernel", kernel: "/tmp/kernel" },
   { name: "empty", prepare: ": >/tmp/kernel", kernel: "/tmp/kernel" },
   { name: "absent", kernel: "/nowhere" },

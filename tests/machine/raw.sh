@@ -25,7 +25,7 @@ LIMIT=${LIMIT:-300}
 KO=${KO:-$build/kext/linux/$KVER/colinux.ko}
 CODOM=${CODOM:-$build/tests/codom}
 UNBZ=${UNBZ:-$build/tests/unbz}
-busybox=$(command -v busybox)
+busybox=$build/images/busybox
 raw=$build/raw
 mkdir -p "$raw"
 
