@@ -49,7 +49,7 @@ struct co_vcpu {
 	struct co_passage *passage;
 	u64 last_gdt_base;
 	u64 host_dr[8];
-	u64 run_start;
+	u64 run_tsc;			/* ticks spent in passages and the guest world */
 };
 
 struct co_vm {

@@ -10,6 +10,14 @@
 
 #define barrier_full()	__sync_synchronize()
 
+static u64 rdtsc(void)
+{
+	u32 lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (u64)hi << 32 | lo;
+}
+
 static void timer_fired(void *arg)
 {
 	struct co_vcpu *v = arg;
@@ -129,6 +137,7 @@ static int runnable(void *arg)
  */
 static u32 pass(struct co_vcpu *v)
 {
+	u64 start;
 	u32 why;
 
 	co_os_world_enter();
@@ -139,7 +148,9 @@ static u32 pass(struct co_vcpu *v)
 		co_os_world_leave();
 		return MON_EXIT_NONE;
 	}
+	start = rdtsc();
 	co_cpu_pass(v);
+	v->run_tsc += rdtsc() - start;
 	v->cpu = CO_NO_CPU;
 	why = v->mon->exit;
 	v->mon->exit = MON_EXIT_NONE;
@@ -236,13 +247,13 @@ int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 
 	if (r->vcpu != 0)
 		return -CO_EINVAL;
-	if (!v->started)
+	if (!v->started && !vm->killed)
 		return -CO_ESTATE;
 	if (!co_os_mutex_trylock(v->run_lock))
 		return -CO_EBUSY;
 	r->exit = CO_EXIT_NONE;
 	r->detail = r->nports = 0;
-	ret = co_memory_refresh(v);
+	ret = vm->killed ? 0 : co_memory_refresh(v);
 	while (!ret && r->exit == CO_EXIT_NONE) {
 		if (vm->killed) {
 			r->exit = CO_EXIT_KILLED;

@@ -141,6 +141,7 @@ void co_vm_status(struct co_vm *vm, struct co_vm_status *s)
 	s->shadow_pages = vm->mon->pool_pages;
 	s->shadow_used = vm->mon->pool_pages - vm->mon->pool_free_count;
 	s->counters = vm->vcpu.mon->counters;
+	s->counters.run_ns = vm->vcpu.run_tsc / co_os_tsc_khz() * 1000000;	/* whole ms */
 	for (i = 0; i < CO_WHY_LEN; i++)
 		s->why[i] = vm->why[i];
 }

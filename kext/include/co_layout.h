@@ -295,7 +295,6 @@ struct mon_vcpu {
 	};
 	co_u32 dr_live, pad2;
 	co_u64 guest_cr0;		/* with TS as the guest has it */
-	co_u64 run_tsc;
 	struct co_counters counters;
 	struct mon_trap traps[256];
 };

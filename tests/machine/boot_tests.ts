@@ -40,6 +40,7 @@ interface Row {
 
 const USER_VIEW = 1n << 4n;
 const LA57 = 1n << 2n;
+const HOST_PTI = 1n << 3n;
 const TSC_STABLE = 1n << 5n;
 
 async function boot(row: Row): Promise<void> {
@@ -79,7 +80,7 @@ const rows: Row[] = [
     name: "cpu-intel-pti",
     host: { cpu: "Skylake-Client-noTSX-IBRS,-smap,-smep,-erms", append: "pti=on" },
     guest: {},
-    on: USER_VIEW,
+    on: USER_VIEW | HOST_PTI,
   },
   { name: "cpu-amd", host: { cpu: "EPYC,-smap,-smep" }, guest: {}, off: USER_VIEW },
   // Linux distrusts the TSC of this model with two CPUs: no vDSO clock, so not that test.

@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <asm/cpufeature.h>
 #include "seam.h"
 #include "../../core/core.h"
 
@@ -105,6 +106,8 @@ static int __init start(void)
 		return ret;
 	if (co_core_start(mode, view))
 		return -ENOMEM;
+	if (boot_cpu_has(X86_FEATURE_PTI))
+		co_host.features |= CO_FEATURE_HOST_PTI;
 	ret = misc_register(&control);
 	if (ret) {
 		co_core_stop();
