@@ -19,8 +19,12 @@ static int good_name(const char *s)
 	return i > 0 && i < CO_NAME_LEN;
 }
 
+#define HOST_SPARE	(64ull << 20)
+
 static int check_request(const struct co_vm_create *r)
 {
+	u64 spare;
+
 	if (co_host.obstacles)
 		return -CO_ECPU;
 	if (!good_name(r->name) || r->vcpus != 1 || (r->memory_bytes & (CO_PAGE_SIZE - 1)))
@@ -28,6 +32,12 @@ static int check_request(const struct co_vm_create *r)
 	if (r->memory_bytes < CO_MIN_MEMORY || r->memory_bytes > CO_MAX_MEMORY ||
 	    r->memory_bytes > co_os_memory_total())
 		return -CO_EMEMORY;
+	/* What is taken here is wired: the host must be left something to live on. */
+	spare = co_os_memory_total() / 16;
+	if (spare > HOST_SPARE)
+		spare = HOST_SPARE;
+	if (r->memory_bytes + r->memory_bytes / 32 + spare > co_os_memory_free())
+		return -CO_ENOMEM;
 	return 0;
 }
 

@@ -79,7 +79,7 @@ static void every_allocation_fails_once(void)
 
 int main(void)
 {
-	alarm(100);
+	alarm(400);
 	signal(SIGPIPE, SIG_IGN);
 	RUN(every_allocation_fails_once);
 	UNIT_END();

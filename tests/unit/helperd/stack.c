@@ -409,7 +409,7 @@ int main(void)
 	char copy[128];
 
 	/* Whatever hangs ends the test, as a failure. */
-	alarm(120);
+	alarm(400);
 	signal(SIGPIPE, SIG_IGN);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (geteuid()) {
