@@ -70,6 +70,7 @@ export async function allTests(build: string): Promise<Test[]> {
     { name: "check/house", argv: ["sh", "tests/house.sh"], limit: 120 },
     { name: "check/tests", argv: ["sh", "tests/runner/check.sh"], limit: 120 },
     { name: "machine/install", argv: ["sh", "tests/machine/install.sh"], limit: 1800, soak: true },
+    { name: "machine/bochs", argv: ["sh", "tests/machine/bochs.sh"], limit: 1800, soak: true },
     ...await listed(build, "machine", "tests/machine/main.ts"),
     ...await listed(build, "e2e", "tests/e2e/main.ts"),
   ];
