@@ -22,7 +22,7 @@ CO_FEATURE_HOST_PTI=0x8
 CO_FEATURE_PCID=0x40
 
 missing=
-for package in bochs bochsbios vgabios grub-pc-bin grub-common xorriso mtools; do
+for package in bochs bochs-term bochsbios vgabios grub-pc-bin grub-common xorriso mtools; do
 	dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
 		missing="$missing $package"
 done
@@ -98,10 +98,13 @@ renice -n 19 -p $kvm
 echo "BOCHS KVM's guest runs"
 insmod /colinux.ko protect=wp || end "insmod colinux.ko"
 echo "BOCHS module loaded up $(cut -d' ' -f1 /proc/uptime) s"
+before=$(tail -n 1 /tmp/kvm)
 /codom /vmlinux /guest.cpio 128 console=hvc0 earlyprintk=xen
 code=$?
 kill -0 $kvm || end "KVM's guest ended: $(tail -n 1 /tmp/kvm)"
-echo "BOCHS $(tail -n 1 /tmp/kvm)"
+after=$(tail -n 1 /tmp/kvm)
+echo "BOCHS $before before codom, $after after"
+[ "$before" != "$after" ] || end "KVM's guest stood still"
 kill -9 $kvm
 rmmod colinux || end "rmmod colinux"
 end $code
