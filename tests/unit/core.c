@@ -68,6 +68,7 @@ static void bad_sizes(void)
 	static const struct { u64 bytes; int want; } cases[] = {
 		{ 0, -CO_EMEMORY }, { MIB, -CO_EMEMORY }, { 32 * MIB - 4096, -CO_EMEMORY },
 		{ ~0ull, -CO_EINVAL }, { 64 * MIB + 1, -CO_EINVAL }, { ~0ull << 12, -CO_EMEMORY },
+		{ 7680 * MIB, -CO_ENOMEM },	/* as much as is free, and nothing left */
 		{ 8192 * MIB + 4096, -CO_EMEMORY }, { CO_MAX_MEMORY + 4096, -CO_EMEMORY },
 		{ 1ull << 63, -CO_EMEMORY },
 	};

@@ -21,7 +21,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static co_u64 asked, fail_at, live, held;
-static co_u64 memory_total = 8ull << 30, memory_free = 4ull << 30;
+static co_u64 memory_total = 8ull << 30, memory_free = 15ull << 29;
 static char last_line[256];
 
 static struct block { char *p; co_u64 bytes; } blocks[MANY];
