@@ -76,7 +76,7 @@ void fake_reset(void)
 {
 	fake_fail_nth(0);
 	fake_user_clear();
-	fake_memory(8ull << 30, 4ull << 30);
+	fake_memory(8ull << 30, 15ull << 29);
 	last_line[0] = '\0';
 	fake_sync_reset();
 }
