@@ -67,6 +67,7 @@ class VirtualHost implements Host {
       try {
         const status = await this.#call("start", { ...options });
         if (status !== undefined) return { ...status, why: this.why };
+        if (tries > TRIES) throw down();
         await this.#spawn(options);
       } catch (error) {
         if (!(error instanceof CliError) || tries > TRIES) throw error;

@@ -127,9 +127,11 @@ export class Daemon {
       return booted;
     } catch (error) {
       this.#note(`does not start: ${error instanceof Error ? error.message : String(error)}`);
-      // Nobody new; those who wait are told first.
-      this.#deaf();
-      setTimeout(() => this.#over.resolve(EXIT.unavailable), 200);
+      // Those who wait are told first, and nobody new. Without any, the one who has
+      // started this daemon is still on its way and must not find it gone.
+      const told = this.#waiters.size > 0;
+      if (told) this.#deaf();
+      setTimeout(() => this.#over.resolve(EXIT.unavailable), told ? 200 : 2000);
       throw error;
     }
   }
