@@ -127,8 +127,7 @@ export class Daemon {
       return booted;
     } catch (error) {
       this.#note(`does not start: ${error instanceof Error ? error.message : String(error)}`);
-      // Those who wait are told first, and nobody new. Without any, the one who has
-      // started this daemon is still on its way and must not find it gone.
+      // Those who wait are told first. With none, whoever started us is still on its way.
       const told = this.#waiters.size > 0;
       if (told) this.#deaf();
       setTimeout(() => this.#over.resolve(EXIT.unavailable), told ? 200 : 2000);
