@@ -193,7 +193,6 @@ struct mon_vm {
 	/* set by the host half before the first entry, then constant */
 	co_u64 ram_pages, frames;	/* frames = ram_pages + CO_SPECIAL_FRAMES */
 	co_u64 pool_pages;		/* shadow pages, index 0 unused */
-	co_u64 phys_bits_mask;		/* address bits of an entry */
 	co_u32 protect;			/* CO_PROTECT_* */
 	co_u32 user_view;
 	co_u32 la57;
@@ -214,8 +213,6 @@ struct mon_vm {
 	co_u32 unsync_count;
 	struct { co_u64 gfn; co_u32 shadow, index; } unsync[64];
 	co_u32 virq_port[8];
-	co_u32 ready, pad;
-	co_u64 assists;
 	struct mon_port ports[CO_MAX_PORTS];
 };
 

@@ -5,7 +5,7 @@
  * A shadow page is a cache of one guest table: filled on fault, updated by
  * hypercalls, thrown away at will.  Safety never rests on the guest's good
  * behaviour: every shadow entry is made from one fetched guest entry by leaf()
- * or link(), which name only frames of this VM.  What the guest owes us is only
+ * or nonleaf(), which name only frames of this VM.  What the guest owes us is only
  * its own coherence: page tables are read-only in its mappings (the Xen ABI), so
  * that its direct writes fault and we may let the table go *unsync*: writable
  * until the guest's next flush, when it is read again.
