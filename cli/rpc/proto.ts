@@ -31,6 +31,58 @@ export interface Vm {
   overheadBytes?: number;
 }
 
+export interface DiskSpec {
+  name: string;
+  path: string;
+  readOnly: boolean;
+  size?: number;
+}
+
+export const FORWARD_PROTOCOLS = [
+  "tcp",
+  "udp",
+] as const;
+export type ForwardProtocol = (typeof FORWARD_PROTOCOLS)[number];
+
+export interface Forward {
+  protocol: ForwardProtocol;
+  hostAddress: string;
+  hostPort: number;
+  guestPort: number;
+}
+
+export const NET_MODES = [
+  "nat",
+  "tap",
+] as const;
+export type NetMode = (typeof NET_MODES)[number];
+
+export interface NetSpec {
+  mode: NetMode;
+  mac: string;
+  tap?: string;
+  forwards: Forward[];
+}
+
+export interface TcpCheck {
+  port: number;
+  expect?: string;
+}
+
+export const RESTART_POLICYS = [
+  "never",
+  "on-failure",
+  "always",
+] as const;
+export type RestartPolicy = (typeof RESTART_POLICYS)[number];
+
+export interface HealthSpec {
+  intervalMs: number;
+  timeoutMs: number;
+  failures: number;
+  restart: boolean;
+}
+
 export interface File {
   path: string;
   size?: number;
@@ -103,7 +155,7 @@ export interface Methods {
       checks: Check[];
     };
   };
-  /** Makes a VM (state created): opens the files with the caller's rights, allocates its memory, starts its worker. memory in bytes. size of a File: bytes to use when the path is a padded block device. readyConsole: plain text of 1 to 256 bytes; once the console's output holds it, the state goes from running to ready (absent: never ready). */
+  /** Makes a VM (state created): opens the files with the caller's rights, allocates its memory, starts its worker. memory in bytes. size of a File: bytes to use when the path is a padded block device. readyConsole: plain text of 1 to 256 bytes; once the console's output holds it, the state goes from running to ready (absent: never ready). disks appear in this order as xvda, xvdb ...; nets as eth0 ...; agent: the guest runs coLinux's agent on hvc1. readyTcp: ready once the agent has connected to each port of the guest's loopback and read the expected beginning; health repeats these checks while it is ready. restart: what happens when the guest ends by itself. */
   "vm.create": {
     params: {
       name: string;
@@ -113,6 +165,12 @@ export interface Methods {
       cmdline?: string;
       vcpus?: number;
       readyConsole?: string;
+      disks?: DiskSpec[];
+      nets?: NetSpec[];
+      agent?: boolean;
+      readyTcp?: TcpCheck[];
+      health?: HealthSpec;
+      restart?: RestartPolicy;
     };
     result: {
       vm: Vm;
@@ -220,6 +278,31 @@ export interface Methods {
       dropped: number;
     };
   };
+  /** Forwards a port of the host to one of the guest's, at run time, on its first nat network. */
+  "port.add": {
+    params: {
+      name: string;
+      forward: Forward;
+    };
+    result: Record<string, never>;
+  };
+  /** Ends a forward; connections that stand go on. */
+  "port.remove": {
+    params: {
+      name: string;
+      forward: Forward;
+    };
+    result: Record<string, never>;
+  };
+  /** The forwards in force. */
+  "port.list": {
+    params: {
+      name: string;
+    };
+    result: {
+      forwards: Forward[];
+    };
+  };
   /** Sends vm.state (and, with console, console.line) events of the caller's VMs to this connection. */
   "events.subscribe": {
     params: {
@@ -249,6 +332,9 @@ export const METHOD_NAMES: readonly MethodName[] = [
   "console.write",
   "console.resize",
   "console.log",
+  "port.add",
+  "port.remove",
+  "port.list",
   "events.subscribe",
 ];
 

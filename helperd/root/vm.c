@@ -210,7 +210,10 @@ static int hd_vm_check(const struct hd_req *r, struct err *e)
 /* What the worker has to know, from what the client asked and who it is. */
 static json_t *hd_vm_setup(const struct hd_vm *vm, const struct hd_req *r)
 {
-	static const char *const keys[] = { "kernel", "initrd", "cmdline", "readyConsole" };
+	static const char *const keys[] = {
+		"kernel", "initrd", "cmdline", "readyConsole",
+		"disks", "nets", "agent", "readyTcp", "health",
+	};
 	json_t *o = json_pack("{s:s, s:I, s:I, s:I}", "name", vm->name, "memory", (json_int_t)vm->memory,
 			      "uid", (json_int_t)vm->uid, "gid", (json_int_t)vm->gid);
 	json_t *groups = json_array();
