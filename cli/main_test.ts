@@ -76,7 +76,9 @@ test("a guest that dies first: reason, last words, exit code", {
   assert.equal(up.out, "");
   assert.match(up.err, /web failed before it was ready: the guest panicked/);
   assert.match(up.err, /\| Kernel panic - not syncing: No init\n/);
-  assert.match((await world.run(["status"])).out, /reason +the guest panicked/);
+  const status = await world.run(["status"]);
+  assert.equal(status.code, 1);
+  assert.match(status.out, /reason +the guest panicked/);
   const json = await world.run(["up", file, "--json"]);
   const { error } = JSON.parse(json.err);
   assert.equal(error.name, "KILLED");

@@ -30,7 +30,7 @@ unless --force ends it first.`,
           if (isLive(vm) && options.force !== true) {
             throw protoError(
               "STATE",
-              `${vm.name} runs`,
+              `${vm.name} ${vm.state === "restarting" ? "will run again" : "runs"}`,
               `colinux stop ${vm.name} first, or rm --force`,
             );
           }

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** colinux status: one VM, with the exit codes of an LSB init script. */
 import { verb } from "#args";
+import type { VmState } from "../rpc/proto.ts";
 import { run, setExit } from "../ui/context.ts";
 import { CliError } from "../ui/errors.ts";
 
-const LSB = { running: 0, notRunning: 3, unknown: 4 } as const;
+const LSB = { running: 0, failed: 1, notRunning: 3, unknown: 4 } as const;
+
+function exitOf(state: VmState): number {
+  if (state === "running" || state === "ready") return LSB.running;
+  return state === "failed" ? LSB.failed : LSB.notRunning;
+}
 
 export function statusCommand() {
   return verb("status", "Show one VM, by exit code too", {
@@ -17,7 +23,8 @@ With --json the counters of the engine as well.`,
     ],
     exit: [
       [LSB.running, "the VM runs (running, ready)"],
-      [LSB.notRunning, "it does not (created, stopped, saved, failed)"],
+      [LSB.failed, "it has ended badly (failed)"],
+      [LSB.notRunning, "it does not run (created, stopped, saved; restarting: not yet again)"],
       [LSB.unknown, "unknown: there is no such VM, or its host does not answer"],
     ],
     see: ["ls", "logs", "wait"],
@@ -27,7 +34,6 @@ With --json the counters of the engine as well.`,
       run(options, async (context) => {
         const { withClient } = await import("../rpc/session.ts");
         const { allVms, pickVm } = await import("../vm/list.ts");
-        const { isLive } = await import("../vm/records.ts");
         try {
           await withClient(context, async (client) => {
             const { vms, live } = await allVms(context, client);
@@ -37,7 +43,7 @@ With --json the counters of the engine as well.`,
               : { vm, counters: [] };
             const { showVm } = await import("../vm/show.ts");
             context.out.result(got, showVm(got.vm), true);
-            setExit(isLive(got.vm) ? LSB.running : LSB.notRunning);
+            setExit(exitOf(got.vm.state));
           });
         } catch (error) {
           if (!(error instanceof CliError) || error.name === "USAGE") throw error;

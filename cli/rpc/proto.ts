@@ -14,6 +14,7 @@ export const VM_STATES = [
   "stopped",
   "saved",
   "failed",
+  "restarting",
 ] as const;
 export type VmState = (typeof VM_STATES)[number];
 
@@ -29,6 +30,9 @@ export interface Vm {
   lastLine?: string;
   uptimeMs?: number;
   overheadBytes?: number;
+  waiting?: string;
+  restarts?: number;
+  autostart?: boolean;
 }
 
 export interface DiskSpec {
@@ -155,7 +159,7 @@ export interface Methods {
       checks: Check[];
     };
   };
-  /** Makes a VM (state created): opens the files with the caller's rights, allocates its memory, starts its worker. memory in bytes. size of a File: bytes to use when the path is a padded block device. readyConsole: plain text of 1 to 256 bytes; once the console's output holds it, the state goes from running to ready (absent: never ready). disks appear in this order as xvda, xvdb ...; nets as eth0 ...; agent: the guest runs coLinux's agent on hvc1. readyTcp: ready once the agent has connected to each port of the guest's loopback and read the expected beginning; health repeats these checks while it is ready. restart: what happens when the guest ends by itself. */
+  /** Makes a VM (state created): opens the files with the caller's rights, allocates its memory, starts its worker. memory in bytes. size of a File: bytes to use when the path is a padded block device. readyConsole: plain text of 1 to 256 bytes; once the console's output holds it, the state goes from running to ready (absent: never ready). disks appear in this order as xvda, xvdb ...; nets as eth0 ...; agent: the guest runs coLinux's agent on hvc1. readyTcp: ready once the agent has connected to each port of the guest's loopback and read the expected beginning; health repeats these checks while it is ready. restart: what happens when the guest ends by itself: while colinuxd waits to start it again the state is restarting (its disks and networks stay), never stopped or failed, which are for good; Vm.restarts counts, Vm.reason says why. waiting: what a VM that runs is not ready for yet. autostart: colinuxd keeps these parameters and starts the VM whenever it starts itself, until vm.delete or a vm.create without it. */
   "vm.create": {
     params: {
       name: string;
@@ -171,6 +175,7 @@ export interface Methods {
       readyTcp?: TcpCheck[];
       health?: HealthSpec;
       restart?: RestartPolicy;
+      autostart?: boolean;
     };
     result: {
       vm: Vm;
@@ -195,6 +200,17 @@ export interface Methods {
     result: {
       vm: Vm;
       forced: boolean;
+    };
+  };
+  /** As vm.stop and then vm.start, with what it was created from; the state is restarting between them. A VM that does not run is started. */
+  "vm.restart": {
+    params: {
+      name: string;
+      timeoutMs?: number;
+      force?: boolean;
+    };
+    result: {
+      vm: Vm;
     };
   };
   /** Removes a VM that does not run (force: ends it first); frees everything it held. */
@@ -323,6 +339,7 @@ export const METHOD_NAMES: readonly MethodName[] = [
   "vm.create",
   "vm.start",
   "vm.stop",
+  "vm.restart",
   "vm.delete",
   "vm.list",
   "vm.get",

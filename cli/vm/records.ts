@@ -107,8 +107,9 @@ export async function readLog(paths: Paths, name: string): Promise<Uint8Array | 
   }
 }
 
+/** It runs, or will by itself: nobody has to start it, and what it uses stays. */
 export function isLive(vm: Pick<Vm, "state">): boolean {
-  return vm.state === "running" || vm.state === "ready";
+  return vm.state === "running" || vm.state === "ready" || vm.state === "restarting";
 }
 
 /** Saves state and log of a VM that has a record, while the helper still knows them. */

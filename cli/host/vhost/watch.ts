@@ -6,7 +6,7 @@
 import { RpcClient } from "../../rpc/client.ts";
 import type { Result } from "../../rpc/proto.ts";
 import type { Paths } from "../../ui/paths.ts";
-import { keepRecord } from "../../vm/records.ts";
+import { isLive, keepRecord } from "../../vm/records.ts";
 import type { PortPool } from "./ports.ts";
 
 type Vm = Result<"vm.list">["vms"][number];
@@ -36,9 +36,9 @@ export class VmWatch {
     this.#log = log;
   }
 
-  /** VMs that run. */
+  /** VMs that run, or will again by themselves. */
   get active(): Vm[] {
-    return [...this.#vms.values()].filter((vm) => vm.state === "running" || vm.state === "ready");
+    return [...this.#vms.values()].filter(isLive);
   }
 
   /** Bytes that VMs hold, running or not yet started. */
