@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "dev.h"
+#include "device.h"
 #include "log.h"
 #include "wk.h"
 #include "xenstore.h"
@@ -221,7 +222,9 @@ static int wk_prepare(struct wk *w, struct err *e)
 	if (err)
 		return err_set(e, -err, "the guest's memory cannot be mapped: %s", err_text(-err));
 	w->memory = memory;
-	err = wk_sandbox_drop(w->setup, e);
+	err = wk_grant_map(w, e);
+	if (!err)
+		err = wk_sandbox_drop(w->setup, e);
 	if (!err)
 		err = wk_open_files(w, e);
 	/* The vCPU's pipe is the last thing that needs making: no new ones in the sandbox. */

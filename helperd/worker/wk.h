@@ -39,6 +39,7 @@ struct wk {
 	uint64_t ram_pages;
 	int vm;				/* the VM's handle */
 	uint8_t *memory;		/* guest frames 0 .. ram_pages - 1 */
+	uint64_t *grants;		/* its grant table; NULL before wk_grant_map */
 	int conlog_fd;
 	struct conlog *conlog;
 	struct wk_builder_out out;

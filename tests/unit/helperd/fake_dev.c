@@ -2,7 +2,7 @@
 /*
  * fake_dev.c: lib/dev.c's double.  "/dev/colinux" is a plain file whose text
  * says how it misbehaves ("abi", "nomem", "obstacle", "deaf"), a VM's handle
- * is a memfd with the guest's memory and one page of state behind it, and the
+ * is a memfd with the guest's memory, its special frames and one page of state, and the
  * vCPU is a thread that runs fake_guest.c.
  */
 #define _GNU_SOURCE
@@ -74,7 +74,7 @@ int dev_vm_create(int control, struct co_vm_create *c)
 	if (fake_mood(control, "nomem"))
 		return -CO_ENOMEM;
 	c->handle = memfd_create("fake-vm", MFD_CLOEXEC);
-	if (c->handle < 0 || ftruncate(c->handle, (off_t)(c->memory_bytes + CO_PAGE_SIZE)))
+	if (c->handle < 0 || ftruncate(c->handle, (off_t)(c->memory_bytes + (CO_SPECIAL_FRAMES + 1) * CO_PAGE_SIZE)))
 		return -CO_ENOMEM;
 	c->id = ++id;
 	return 0;
@@ -114,7 +114,8 @@ int dev_vm_map(int vm, co_u64 gfn, co_u64 pages, void **at)
 	if (p == MAP_FAILED)
 		return -CO_ENOMEM;
 	fake_state = fake_state_of(vm);
-	fake_memory = p;
+	if (!gfn)
+		fake_memory = p;
 	*at = p;
 	return 0;
 }

@@ -8,7 +8,7 @@ HD_HDRS := $(HDRS) $(wildcard $(HELPERD)/lib/*.h $(HELPERD)/root/*.h $(HELPERD)/
 HD_LIB := $(filter-out $(HELPERD)/lib/dev.c,$(wildcard $(HELPERD)/lib/*.c))
 HD_FAKE := helperd/fake_dev.c helperd/fake_guest.c
 
-TESTS += stack ends console nomem
+TESTS += stack ends console nomem xenbus
 .DEFAULT_GOAL := all
 
 # colinuxd with the sanitizers; the worker without, for its sandbox is real.
@@ -30,6 +30,12 @@ $(OUT)/stack $(OUT)/ends: $(OUT)/%: helperd/%.c helperd/client.c $(HELPERD)/lib/
 
 $(OUT)/console: helperd/console.c $(addprefix $(HELPERD)/worker/,console.c ring.c) \
 		$(addprefix $(HELPERD)/lib/,conlog.c loop.c proto.c err.c) $(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
+
+# Backends on half a worker.
+HD_HALF := helperd/half.c $(addprefix $(HELPERD)/worker/,grant.c xenbus.c xenstore.c xs_tree.c) \
+	$(addprefix $(HELPERD)/lib/,loop.c log.c err.c)
+$(OUT)/xenbus: helperd/xenbus.c $(HD_HALF) $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
 
 $(OUT)/failing-colinuxd: $(wildcard $(HELPERD)/root/*.c) $(HD_LIB) $(HD_FAKE) helperd/fail_alloc.c $(HD_HDRS) | $(OUT)
