@@ -95,6 +95,7 @@ static void close_port(u32 p)
 	    VM->virq_port[VM->ports[p].virq] == p)
 		VM->virq_port[VM->ports[p].virq] = 0;
 	VM->ports[p].state = MON_PORT_FREE;
+	__atomic_fetch_and(&VM->inbox[p / 64], ~(1ull << (p & 63)), __ATOMIC_SEQ_CST);
 	__atomic_fetch_and(&SHARED->evtchn_pending[p / 64], ~(1ull << (p & 63)), __ATOMIC_SEQ_CST);
 }
 
@@ -200,6 +201,11 @@ s64 mon_hc_event(u32 op, u64 va)
 			VM->ports[u.ipi.port].state = MON_PORT_IPI;
 		break;
 	case EVTCHNOP_alloc_unbound:
+		/* A frontend's, for domain 0, the worker; Linux asks one for itself if it
+		 * was not given a xenstore. */
+		if (u.unbound.dom != DOMID_SELF ||
+		    (u.unbound.remote_dom != 0 && u.unbound.remote_dom != DOMID_SELF))
+			return -XEN_ESRCH;
 		u.unbound.port = new_port();
 		ret = u.unbound.port ? 0 : -XEN_ENOSPC;
 		if (!ret)

@@ -120,14 +120,14 @@ static s64 copy_page(u64 to, u64 from)
 
 static s64 ext_one(const struct mmuext_op *op)
 {
-	u64 gfn = op->arg1.mfn;
+	u64 gfn = op->arg1.mfn;		/* frames above RAM are shared: never a table */
 
 	switch (op->cmd) {
 	case MMUEXT_PIN_L1_TABLE:
 	case MMUEXT_PIN_L2_TABLE:
 	case MMUEXT_PIN_L3_TABLE:
 	case MMUEXT_PIN_L4_TABLE:
-		if (!mon_frame_ptr(gfn))
+		if (gfn >= VM->ram_pages)
 			return -XEN_EINVAL;
 		FINFO(gfn)->flags |= MON_F_PINNED;
 		return 0;
@@ -138,7 +138,7 @@ static s64 ext_one(const struct mmuext_op *op)
 		mon_shadow_drop_frame(gfn);
 		return 0;
 	case MMUEXT_NEW_BASEPTR:
-		if (!mon_frame_ptr(gfn))
+		if (gfn >= VM->ram_pages)
 			return -XEN_EINVAL;
 		mon_shadow_new_base(gfn);
 		return 0;

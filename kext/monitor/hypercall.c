@@ -327,6 +327,8 @@ u64 mon_do_hypercall(struct mon_frame *f, u64 op, const u64 *a)
 		return (u64)callback_op((u32)a[0], a[1]);
 	case __HYPERVISOR_event_channel_op:
 		return (u64)mon_hc_event((u32)a[0], a[1]);
+	case __HYPERVISOR_grant_table_op:
+		return (u64)mon_hc_grant((u32)a[0], a[1], (u32)a[2]);
 	case __HYPERVISOR_physdev_op:
 		return (u64)physdev((u32)a[0], a[1]);
 	case __HYPERVISOR_nmi_op:

@@ -12,7 +12,7 @@
 /* One level: fetch the entry of va in table gfn, or leave by `return 0`. */
 #define STEP(level)								\
 	do {									\
-		if (gfn >= frames)						\
+		if (gfn >= VM->ram_pages)	/* a table lies in RAM */	\
 			goto reserved;						\
 		e = mon_once((const u64 *)(MON_PHYS + (gfn << 12)) +		\
 			     ((va >> (3 + 9 * (level))) & 511));		\
@@ -30,7 +30,7 @@
 
 int mon_walk(struct mon_walk *w, u64 va, u32 access)
 {
-	u64 gfn = V->cr3_gfn, frames = VM->frames, all = ~0ull, any = 0, e;
+	u64 gfn = V->cr3_gfn, all = ~0ull, any = 0, e;
 
 	w->complete = 0;
 	w->reached = 5;
@@ -43,7 +43,7 @@ int mon_walk(struct mon_walk *w, u64 va, u32 access)
 	STEP(1);
 	w->complete = 1;
 	w->error = PF_P;
-	if (gfn >= frames)
+	if (gfn >= VM->frames)
 		goto reserved;
 	if ((access & PF_W) && !(all & PTE_RW))
 		return 0;

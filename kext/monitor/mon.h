@@ -267,6 +267,9 @@ void mon_event_set(u32 port);
 void mon_event_virq(u32 virq);
 void mon_event_inbox(void);
 
+/* grant.c */
+s64 mon_hc_grant(u32 op, u64 arg, u32 count);
+
 /* time.c */
 u64 mon_now(void);				/* system time, ns */
 void mon_time_refresh(void);

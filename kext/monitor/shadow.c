@@ -547,7 +547,7 @@ static u32 new_root(u64 gfn)
 			u64 e = mon_once(&table[n]), child_gfn = (e & PTE_ADDR) >> 12;
 			u32 c;
 
-			if (n <= MON_HOLE_LAST || !(e & PTE_P) || child_gfn >= VM->frames)
+			if (n <= MON_HOLE_LAST || !(e & PTE_P) || child_gfn >= VM->ram_pages)
 				continue;
 			c = find(child_gfn, 3);
 			if (c)

@@ -204,9 +204,12 @@ static void entries(void)
 		hypercall(__HYPERVISOR_vcpu_op, kind & 8 ? VCPUOP_register_vcpu_time_memory_area :
 			  VCPUOP_register_runstate_memory_area, 0, ARGS_VA, 0);
 		break;
-	default:	/* ports */
+	default:	/* ports, and the grant table */
 		args()[0] = bytes(2);
 		args()[1] = bytes(2);
+		args()[2] = va;
+		if (kind >> 6 & 1)
+			hypercall(__HYPERVISOR_grant_table_op, kind >> 3 & 15, ARGS_VA, kind >> 7, 0);
 		hypercall(__HYPERVISOR_event_channel_op, kind >> 3 & 15, ARGS_VA, 0, 0);
 	}
 }

@@ -43,6 +43,7 @@ static void check_table(u32 i, u32 refs[])
 {
 	u32 level = S(i)->level;
 
+	MUST(S(i)->gfn < RAM_PAGES);	/* no table among the frames that the worker shares */
 	/* Without its slot the monitor could not be entered: a triple fault. */
 	if (level == 4 || level == MON_LEVEL_USER)
 		MUST(SPT(i)[MON_SLOT] & PTE_P);

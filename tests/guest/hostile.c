@@ -309,7 +309,8 @@ static void each_free_page(int write)
 void hostile_main(struct start_info *s)
 {
 	static const struct attack *const tables[] = {
-		cpu_attacks, memory_attacks, segment_attacks, call_attacks, late_attacks,
+		cpu_attacks, memory_attacks, segment_attacks, call_attacks, device_attacks,
+		late_attacks,
 	};
 	int n = 0, from, only;
 	struct sched_shutdown off = { SHUTDOWN_poweroff };

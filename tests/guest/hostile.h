@@ -42,7 +42,7 @@ struct attack {
 };
 
 extern const struct attack cpu_attacks[], memory_attacks[], segment_attacks[],
-	call_attacks[], late_attacks[];
+	call_attacks[], device_attacks[], late_attacks[];
 
 /*
  * Runs f(arg): its return value, or TRAPPED + vector if it trapped.  f may
@@ -109,6 +109,7 @@ u64 *entry_of(u64 va, int level);
 /* Sets the last-level entry of `va`, whose tables are there already. */
 long map(u64 va, u64 entry);
 long update(const u64 *entry, u64 value);
+long mmuext(u32 cmd, u64 mfn, u64 arg2);
 void set_handler(u8 vector, u16 cs, u64 address, u8 flags);
 
 #endif

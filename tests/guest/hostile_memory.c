@@ -133,7 +133,7 @@ static long bad_entry_above_ram(u64 pages)
 	return bad_entry((start->nr_pages + CO_SPECIAL_FRAMES + pages) << 12 | PTE_P | PTE_W);
 }
 
-static long mmuext(u32 cmd, u64 mfn, u64 arg2)
+long mmuext(u32 cmd, u64 mfn, u64 arg2)
 {
 	struct mmuext_op op = { .cmd = cmd };
 	u32 done = 0;

@@ -26,7 +26,7 @@ static char *detail;		/* shared with the test's process */
 #define DETAIL_LEN 512
 
 static const struct test *const tables[] = {
-	proc_tests, mem_tests, cpu_tests, trace_tests, time_tests, disk_tests,
+	proc_tests, mem_tests, cpu_tests, trace_tests, time_tests, disk_tests, xen_tests,
 };
 
 _Noreturn void fail(const char *fmt, ...)

@@ -17,7 +17,7 @@ struct test {
 
 /* Each file's table; ends with a name of NULL. */
 extern const struct test proc_tests[], mem_tests[], cpu_tests[], trace_tests[],
-	time_tests[], disk_tests[];
+	time_tests[], disk_tests[], xen_tests[];
 
 _Noreturn void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Ends the test as skipped: the CPU or kernel itself lacks the feature. */
