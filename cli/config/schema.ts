@@ -6,15 +6,23 @@
  * file:line:column, so they name the value, never the library's types.
  */
 import { z } from "#jsonc";
-import { MIB, parseSize, showSize } from "./size.ts";
+import { either, pathText, sizeText } from "./parts.ts";
+import { disksKey, networkKey } from "./schema_devices.ts";
+import { imageKey, PACKAGE } from "./schema_image.ts";
+import { autostartKey, healthKey, messageKey, readyKey, restartKey } from "./schema_life.ts";
+import { MIB, showSize } from "./size.ts";
 
 export const MIN_MEMORY = 32 * MIB;
 export const MAX_MEMORY = 2 ** 40;
-export const DEFAULTS = { memory: "256 MiB", cmdline: "console=hvc0", vcpus: 1 } as const;
+export const DEFAULTS = {
+  memory: "256 MiB",
+  cmdline: "console=hvc0",
+  imageCmdline: "root=/dev/xvda ro console=hvc0",
+  vcpus: 1,
+} as const;
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 export const BUILTIN_INITRDS = ["shell"] as const;
 
-/** "integer, string": what the key accepts, for messages about a wrong type. */
 const nameKey = z.string({ error: "must be a string" })
   .regex(NAME_PATTERN, {
     error:
@@ -22,13 +30,7 @@ const nameKey = z.string({ error: "must be a string" })
   })
   .describe("Name of the VM. Default: the file's name without its extension.");
 
-const memoryKey = z.union([z.string(), z.number()], {
-  error: 'must be a size such as "256 MiB" or a number of bytes',
-}).superRefine((value, context) => {
-  const size = parseSize(value);
-  const problem = "problem" in size ? size.problem : memoryProblem(size.bytes);
-  if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
-}).describe(
+const memoryKey = sizeText(memoryProblem, "256 MiB").describe(
   `Guest memory: a size such as "256 MiB" or "1 GiB", or a number of bytes. ` +
     `At least ${showSize(MIN_MEMORY)}, less than the host has. Default: "${DEFAULTS.memory}".`,
 );
@@ -49,33 +51,18 @@ function least(): string {
   return showSize(MIN_MEMORY);
 }
 
-const pathText = z.string({ error: "must be a path" }).min(1, { error: "must not be empty" });
-
 const packageKernel = z.strictObject({
   package: z.string({ error: "must be the name of a Debian package" })
-    .regex(/^[a-z0-9][a-z0-9.+-]+$/, { error: "is not the name of a Debian package" })
+    .regex(PACKAGE, { error: "is not the name of a Debian package" })
     .describe("Debian package with the kernel, for example linux-image-cloud-amd64."),
 }, { error: 'must be a path or { "package": "linux-image-cloud-amd64" }' });
 
-const kernelKey = z.unknown().superRefine((value, context) => {
-  const schema = typeof value === "string" ? pathText : packageKernel;
-  const result = schema.safeParse(value);
-  for (const issue of result.error?.issues ?? []) {
-    context.addIssue({ ...issue, input: value } as z.core.$ZodRawIssue);
-  }
-}).meta({
-  description: "The guest's kernel, unmodified: a file (bzImage or ELF, relative to the " +
-    "definition), or the one in a Debian package.",
-  anyOf: [
-    { type: "string", minLength: 1 },
-    inner(z.toJSONSchema(packageKernel)),
-  ],
-});
-
-/** A schema inside another one has no dialect of its own. */
-function inner({ $schema: _dialect, ...rest }: Record<string, unknown>): Record<string, unknown> {
-  return rest;
-}
+const kernelKey = either(
+  pathText,
+  packageKernel,
+  "The guest's kernel, unmodified: a file (bzImage or ELF, relative to the definition), or the " +
+    "one in a Debian package. Default: the image's own; required without an image.",
+);
 
 const initrdKey = pathText.superRefine((value, context) => {
   const builtin = /^builtin:(.*)$/.exec(value)?.[1];
@@ -87,38 +74,40 @@ const initrdKey = pathText.superRefine((value, context) => {
   });
 }).describe(
   `The guest's initrd: a file (relative to the definition), or "builtin:shell", a busybox ` +
-    `with a shell on the console. Default: none.`,
+    `with a shell on the console. Default: the image's own, else none.`,
 );
 
 const cmdlineKey = z.string({ error: "must be a string" })
   .max(1023, { error: "must be at most 1023 bytes" })
   // deno-lint-ignore no-control-regex
   .regex(/^[^\x00-\x1f]*$/, { error: "must not hold control characters" })
-  .describe(`The kernel's command line. Default: "${DEFAULTS.cmdline}".`);
+  .describe(
+    `The kernel's command line. Default: "${DEFAULTS.cmdline}", with an image ` +
+      `"${DEFAULTS.imageCmdline}".`,
+  );
 
 const vcpusKey = z.literal(1, { error: "must be 1: guests of several CPUs do not work yet" })
   .describe("Number of virtual CPUs; 1 is what works today. Default: 1.");
-
-const readyKey = z.strictObject({
-  console: z.string({ error: "must be a string" })
-    .min(1, { error: "must not be empty" })
-    .refine((text) => new TextEncoder().encode(text).length <= 256, {
-      error: "must be at most 256 bytes",
-    })
-    .describe("The VM is ready when its console has shown this text."),
-}, { error: 'must be an object such as { "console": "login:" }' })
-  .describe("When the VM counts as ready. Default: none, `up` ends when the VM runs.");
 
 export const definitionSchema = z.strictObject({
   $schema: z.string({ error: "must be a string" }).describe("For editors; ignored.").optional(),
   name: nameKey.optional(),
   memory: memoryKey.optional(),
   vcpus: vcpusKey.optional(),
-  kernel: kernelKey,
+  kernel: kernelKey.optional(),
   initrd: initrdKey.optional(),
   cmdline: cmdlineKey.optional(),
+  image: imageKey.optional(),
+  disks: disksKey.optional(),
+  network: networkKey.optional(),
   ready: readyKey.optional(),
+  health: healthKey.optional(),
+  restart: restartKey.optional(),
+  autostart: autostartKey.optional(),
+  message: messageKey.optional(),
 }, { error: "a definition must be an object: { … }" });
+
+export type DefinitionInput = z.output<typeof definitionSchema>;
 
 /** The JSON Schema of definitions, as configs/schema.json has it. */
 export function jsonSchema(): string {

@@ -2,6 +2,7 @@
 /** JSONC text to a value, with every syntax problem and the place of every key. */
 import { type Node, type ParseError, parseTree, printParseErrorCode } from "#jsonc";
 import type { Problem } from "./report.ts";
+import { expandTree, type Lookup } from "./variables.ts";
 
 const MESSAGES: Record<string, string> = {
   InvalidSymbol: "this is not JSON: strings need double quotes, words are true, false and null",
@@ -25,9 +26,11 @@ export interface Tree {
   root: Node | undefined;
   value: unknown;
   problems: Problem[];
+  /** The text is not JSONC: what seems to be missing may just not have been read. */
+  broken: boolean;
 }
 
-export function readTree(text: string): Tree {
+export function readTree(text: string, lookup: Lookup): Tree {
   const errors: ParseError[] = [];
   let root: Node | undefined;
   try {
@@ -35,7 +38,7 @@ export function readTree(text: string): Tree {
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     const problem = { offset: 0, length: 1, message: "this is nested too deeply" };
-    return { root: undefined, value: undefined, problems: [problem] };
+    return { root: undefined, value: undefined, problems: [problem], broken: true };
   }
   const problems = errors.map((error): Problem => {
     const code = printParseErrorCode(error.error);
@@ -45,7 +48,7 @@ export function readTree(text: string): Tree {
     if (problems.length === 0) {
       problems.push({ offset: 0, length: 1, message: "the file holds no definition: { … }" });
     }
-    return { root, value: undefined, problems };
+    return { root, value: undefined, problems, broken: true };
   }
   // What follows the definition is one problem; an unclosed one ends with the text.
   const end = root.offset + root.length;
@@ -54,8 +57,10 @@ export function readTree(text: string): Tree {
   const after = problems.filter(trails).slice(0, 1);
   for (const problem of after) problem.message = MESSAGES.EndOfFileExpected ?? "";
   const inside = problems.filter((problem) => !trails(problem));
+  const broken = problems.length > 0;
+  inside.push(...expandTree(text, root, lookup));
   findDuplicates(text, root, inside);
-  return { root, value: valueOf(root), problems: once([...inside, ...after]) };
+  return { root, value: valueOf(root), problems: once([...inside, ...after]), broken };
 }
 
 /** The parser reports some places twice; the first message is the better one. */

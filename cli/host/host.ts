@@ -55,6 +55,11 @@ export interface StartOptions {
   memory?: number;
 }
 
+export interface PublishOptions {
+  /** A disk that the guest may write; otherwise the helper can only read it. */
+  writable?: boolean;
+}
+
 export interface Host {
   readonly kind: "local" | "virtual";
   /** One line saying why this host was chosen, "" when there is nothing to say. */
@@ -62,7 +67,7 @@ export interface Host {
   /** Connects to colinuxd. Never starts anything: CliError HOSTDOWN when the host does not run. */
   connect(): Promise<Transport>;
   /** Makes a local file openable by the helper. Idempotent: the same file twice gives the same path. */
-  publishFile(path: string): Promise<HostFile>;
+  publishFile(path: string, options?: PublishOptions): Promise<HostFile>;
   status(): Promise<HostStatus>;
   /** Idempotent; two callers at once get one host. Throws CliError with the reason in words. */
   start(options?: StartOptions): Promise<HostStatus>;

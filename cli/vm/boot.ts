@@ -4,7 +4,7 @@
  * definition says what ready means. Idempotent. Whatever fails before the
  * guest ran leaves no VM behind.
  */
-import type { Definition } from "../config/load.ts";
+import type { Definition } from "../config/definition.ts";
 import { chooseHost } from "../host/choose.ts";
 import type { Host } from "../host/host.ts";
 import type { RpcClient } from "../rpc/client.ts";

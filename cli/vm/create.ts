@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From a definition to a VM that runs: kernel, initrd, vm.create, vm.start. For boot.ts. */
-import type { Definition } from "../config/load.ts";
-import type { Host, HostFile } from "../host/host.ts";
+import type { Definition } from "../config/definition.ts";
+import type { Host, HostFile, PublishOptions } from "../host/host.ts";
 import type { RpcClient } from "../rpc/client.ts";
 import { protoError } from "../rpc/errors.ts";
 import type { Params, Vm } from "../rpc/proto.ts";
 import type { Context } from "../ui/context.ts";
-import { CliError } from "../ui/errors.ts";
+import { CliError, EXIT } from "../ui/errors.ts";
+import { disksOf, netsOf } from "./devices.ts";
 
 /** Unpacking a kernel under emulation takes its time. */
 const LONG_MS = 300_000;
@@ -49,6 +50,13 @@ async function paramsFor(
 ): Promise<Params<"vm.create">> {
   const { imageProvider } = await import("../image/image.ts");
   const images = imageProvider(context);
+  if (definition.kernel === undefined) {
+    throw new CliError(`${definition.name} has no kernel`, {
+      name: "DEFINITION",
+      hint: 'give it a "kernel"',
+      exit: EXIT.config,
+    });
+  }
   const kernel = await images.kernelFor(definition.kernel);
   const params: Params<"vm.create"> = {
     name: definition.name,
@@ -68,7 +76,20 @@ async function paramsFor(
     }
     params.initrd = await files.publish(initrd);
   }
-  if (definition.ready !== undefined) params.readyConsole = definition.ready.console;
+  const disks = await disksOf(
+    context.paths,
+    definition,
+    (path, writable) => files.publish(path, { writable }),
+  );
+  const nets = await netsOf(context.paths, definition);
+  if (disks.length > 0) params.disks = disks;
+  if (nets.length > 0) params.nets = nets;
+  const { ready, health, restart } = definition;
+  if (definition.image !== undefined) params.agent = true;
+  if (ready?.console !== undefined) params.readyConsole = ready.console;
+  if (ready?.tcp !== undefined) params.readyTcp = ready.tcp;
+  if (health !== undefined) params.health = health;
+  if (restart !== undefined) params.restart = restart;
   return params;
 }
 
@@ -81,8 +102,8 @@ class Published {
     this.#host = host;
   }
 
-  async publish(path: string): Promise<HostFile> {
-    const file = await this.#host.publishFile(path);
+  async publish(path: string, options?: PublishOptions): Promise<HostFile> {
+    const file = await this.#host.publishFile(path, options);
     this.#names.set(file.path, path);
     return file;
   }

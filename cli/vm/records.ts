@@ -5,7 +5,7 @@
  * and a virtual host ends with its last VM; `start`, `ls`, `status` and `logs`
  * still answer. The helper's word always wins over a record.
  */
-import type { Definition } from "../config/load.ts";
+import type { Definition } from "../config/definition.ts";
 import type { RpcClient } from "../rpc/client.ts";
 import { isRecord } from "../rpc/errors.ts";
 import type { Vm } from "../rpc/proto.ts";
@@ -20,7 +20,8 @@ export interface VmRecord {
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
-function folder(paths: Paths, name: string): string {
+/** Everything of one VM's: its record, log, disks, credentials. */
+export function vmFolder(paths: Paths, name: string): string {
   return `${paths.state}/vms/${name}`;
 }
 
@@ -34,25 +35,25 @@ async function readJson(path: string): Promise<unknown> {
 
 export async function readRecord(paths: Paths, name: string): Promise<VmRecord | undefined> {
   if (!NAME.test(name)) return undefined;
-  const definition = await readJson(`${folder(paths, name)}/definition.json`);
+  const definition = await readJson(`${vmFolder(paths, name)}/definition.json`);
   // Our own file, yet maybe of an older build.
   if (!isRecord(definition) || definition.name !== name) return undefined;
   const record: VmRecord = { definition: definition as unknown as Definition };
-  const vm = await readJson(`${folder(paths, name)}/state.json`);
+  const vm = await readJson(`${vmFolder(paths, name)}/state.json`);
   if (isRecord(vm) && vm.name === name) record.vm = vm as unknown as Vm;
   return record;
 }
 
 /** What a VM is made from; `up` and `start` alone say so. */
 export async function writeDefinition(paths: Paths, definition: Definition): Promise<void> {
-  const dir = folder(paths, definition.name);
+  const dir = vmFolder(paths, definition.name);
   await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
   await replace(`${dir}/definition.json`, json(definition));
 }
 
 /** The state that was last seen; nothing when the VM has no record (any more). */
 export async function writeState(paths: Paths, vm: Vm): Promise<void> {
-  await replace(`${folder(paths, vm.name)}/state.json`, json(vm));
+  await replace(`${vmFolder(paths, vm.name)}/state.json`, json(vm));
 }
 
 function json(value: unknown): Uint8Array {
@@ -88,7 +89,7 @@ export async function listRecords(paths: Paths): Promise<VmRecord[]> {
 export async function removeRecord(paths: Paths, name: string): Promise<boolean> {
   if (!NAME.test(name)) return false;
   try {
-    await Deno.remove(folder(paths, name), { recursive: true });
+    await Deno.remove(vmFolder(paths, name), { recursive: true });
     return true;
   } catch {
     return false;
@@ -96,7 +97,7 @@ export async function removeRecord(paths: Paths, name: string): Promise<boolean>
 }
 
 export function logFile(paths: Paths, name: string): string {
-  return `${folder(paths, name)}/console.log`;
+  return `${vmFolder(paths, name)}/console.log`;
 }
 
 export async function readLog(paths: Paths, name: string): Promise<Uint8Array | undefined> {

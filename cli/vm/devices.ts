@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** The disks and networks of a definition, as vm.create takes them. For create.ts. */
+import type { Definition, DiskDefinition } from "../config/definition.ts";
+import type { DiskSpec, NetSpec } from "../rpc/proto.ts";
+import type { Paths } from "../ui/paths.ts";
+import { vmFolder } from "./records.ts";
+
+/** Where a disk is on this machine: its own path, or a file in the VM's folder. */
+export function diskPath(paths: Paths, vm: string, disk: DiskDefinition): string {
+  return disk.path ?? `${vmFolder(paths, vm)}/${disk.name}.img`;
+}
+
+/** `publish` makes a file openable by the helper. */
+export async function disksOf(
+  paths: Paths,
+  definition: Definition,
+  publish: (path: string, writable: boolean) => Promise<{ path: string; size?: number }>,
+): Promise<DiskSpec[]> {
+  const specs: DiskSpec[] = [];
+  for (const disk of definition.disks ?? []) {
+    const file = await publish(diskPath(paths, definition.name, disk), !disk.readOnly);
+    specs.push({ name: disk.name, readOnly: disk.readOnly, ...file });
+  }
+  return specs;
+}
+
+export async function netsOf(paths: Paths, definition: Definition): Promise<NetSpec[]> {
+  const { name, network } = definition;
+  if (network === undefined) return [];
+  const { mode, tap, forwards } = network;
+  const spec: NetSpec = { mode, mac: network.mac ?? await stableMac(paths.state, name), forwards };
+  if (tap !== undefined) spec.tap = tap;
+  return [spec];
+}
+
+/** The same VM has the same address as long as it lives; two VMs have two. */
+export async function stableMac(state: string, name: string): Promise<string> {
+  const text = new TextEncoder().encode(`${state}\0${name}`);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", text)).subarray(0, 6);
+  // Locally administered, for one receiver.
+  digest[0] = ((digest[0] ?? 0) & 0xfc) | 0x02;
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
+}

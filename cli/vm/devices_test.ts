@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+import assert from "node:assert/strict";
+import type { Definition } from "../config/definition.ts";
+import type { Paths } from "../ui/paths.ts";
+import { disksOf, netsOf, stableMac } from "./devices.ts";
+
+const paths = { state: "/state" } as Paths;
+const base: Definition = { file: "/d/vm.jsonc", name: "vm", memory: 1, vcpus: 1, cmdline: "" };
+
+Deno.test("an address belongs to one VM of one state folder, and stays", async () => {
+  const mac = await stableMac("/state", "vm");
+  assert.match(mac, /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/);
+  assert.equal(Number.parseInt(mac.slice(0, 2), 16) & 3, 2);
+  assert.equal(await stableMac("/state", "vm"), mac);
+  assert.notEqual(await stableMac("/state", "vm2"), mac);
+  assert.notEqual(await stableMac("/other", "vm"), mac);
+});
+
+Deno.test("disks and networks as vm.create takes them", async () => {
+  const asked: string[] = [];
+  const publish = (path: string, writable: boolean) => {
+    asked.push(`${path} ${writable ? "rw" : "ro"}`);
+    return Promise.resolve({ path: `/published${path}` });
+  };
+  const definition: Definition = {
+    ...base,
+    disks: [
+      { name: "data", size: 1, format: "ext4", readOnly: false },
+      { name: "cd", path: "/a.iso", format: "none", readOnly: true },
+    ],
+    network: { mode: "tap", tap: "tap0", mac: "02:00:00:00:00:01", forwards: [] },
+  };
+  assert.deepEqual(await disksOf(paths, definition, publish), [
+    { name: "data", readOnly: false, path: "/published/state/vms/vm/data.img" },
+    { name: "cd", readOnly: true, path: "/published/a.iso" },
+  ]);
+  assert.deepEqual(asked, ["/state/vms/vm/data.img rw", "/a.iso ro"]);
+  assert.deepEqual(await netsOf(paths, definition), [
+    { mode: "tap", tap: "tap0", mac: "02:00:00:00:00:01", forwards: [] },
+  ]);
+  assert.deepEqual(await netsOf(paths, base), []);
+});
