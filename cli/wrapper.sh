@@ -114,7 +114,7 @@ if [ -n "$COLINUX_SOURCE_DIR" ]; then
 	writable=$writable,$prefix/vhost
 fi
 
-programs=$self,setpriv,apt-get,apt-cache,dpkg-deb,sudo
+programs=$self,setpriv,sh,apt-get,apt-cache,dpkg-deb,sudo
 
 exec "$code/deno" run --quiet --no-prompt --no-config --no-remote --no-npm --cached-only \
 	--allow-read --allow-env --allow-sys=uid,gid,hostname,osRelease,systemMemoryInfo,cpus \

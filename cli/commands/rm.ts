@@ -24,7 +24,7 @@ unless --force ends it first.`,
         const { allVms, pickVm } = await import("../vm/list.ts");
         const { isLive, removeRecord } = await import("../vm/records.ts");
         const { protoError } = await import("../rpc/errors.ts");
-        await withClient(context, async (client) => {
+        await withClient(context, async (client, host) => {
           const { vms, live } = await allVms(context, client);
           const vm = pickVm(vms, name);
           if (isLive(vm) && options.force !== true) {
@@ -38,6 +38,7 @@ unless --force ends it first.`,
             await client.call("vm.delete", { name: vm.name, force: options.force === true }, {
               signal: context.signal,
             });
+            await host.release(vm.name);
           }
           await removeRecord(context.paths, vm.name);
           context.out.result({ removed: vm.name }, `${vm.name} is gone.\n`, true);

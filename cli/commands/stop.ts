@@ -24,7 +24,7 @@ A VM that does not run is left as it is.`,
         const { withClient } = await import("../rpc/session.ts");
         const { allVms, pickVm } = await import("../vm/list.ts");
         const { isLive, keepRecords } = await import("../vm/records.ts");
-        await withClient(context, async (client) => {
+        await withClient(context, async (client, host) => {
           const listing = await allVms(context, client);
           let vm = pickVm(listing.vms, name);
           let forced = false;
@@ -39,6 +39,7 @@ A VM that does not run is left as it is.`,
               timeoutMs: options.grace + 60_000,
             }));
             await keepRecords(client, context.paths);
+            await host.release(vm.name);
           }
           const how = done ? "did not run" : forced ? "was ended by force" : "has powered off";
           context.out.result({ vm, forced, already: done }, `${vm.name} ${how}.\n`, true);

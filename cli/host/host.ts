@@ -19,6 +19,16 @@ export interface HostFile {
   size?: number;
 }
 
+/** A disk of a VM: an image or a block device of this machine. */
+export interface DiskRequest {
+  path: string;
+  /** Whose it is: it is let go when that VM has ended. */
+  vm: string;
+  /** Its name in the definition, for messages. */
+  name: string;
+  readOnly: boolean;
+}
+
 export interface HostStatus {
   kind: "local" | "virtual";
   running: boolean;
@@ -55,19 +65,21 @@ export interface StartOptions {
   memory?: number;
 }
 
-export interface PublishOptions {
-  /** A disk that the guest may write; otherwise the helper can only read it. */
-  writable?: boolean;
-}
-
 export interface Host {
   readonly kind: "local" | "virtual";
   /** One line saying why this host was chosen, "" when there is nothing to say. */
   readonly why: string;
   /** Connects to colinuxd. Never starts anything: CliError HOSTDOWN when the host does not run. */
   connect(): Promise<Transport>;
-  /** Makes a local file openable by the helper. Idempotent: the same file twice gives the same path. */
-  publishFile(path: string, options?: PublishOptions): Promise<HostFile>;
+  /** Makes a file readable for the helper. Idempotent: the same file twice gives the same path. */
+  publishFile(path: string): Promise<HostFile>;
+  /**
+   * Makes an image or a block device usable as a VM's disk. Refuses in words what is absent,
+   * read-only or in use. In the virtual host it is this VM's until it has ended, or release().
+   */
+  publishDisk(request: DiskRequest): Promise<HostFile>;
+  /** Lets go what a VM that does not run held here: before it is made, and when that failed. */
+  release(vm: string): Promise<void>;
   status(): Promise<HostStatus>;
   /** Idempotent; two callers at once get one host. Throws CliError with the reason in words. */
   start(options?: StartOptions): Promise<HostStatus>;

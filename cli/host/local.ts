@@ -4,7 +4,8 @@
  * loads anything: that is the administrator's (systemd, make install).
  */
 import { CliError, EXIT } from "../ui/errors.ts";
-import type { Host, HostFactory, HostFile, HostStatus, Transport } from "./host.ts";
+import { checkDisk } from "./disk.ts";
+import type { DiskRequest, Host, HostFactory, HostFile, HostStatus, Transport } from "./host.ts";
 
 export const localHost: HostFactory = (context, why) =>
   new LocalHost(why, context.paths.nativeSocket);
@@ -29,6 +30,15 @@ export class LocalHost implements Host {
 
   async publishFile(path: string): Promise<HostFile> {
     return { path: await Deno.realPath(path) };
+  }
+
+  async publishDisk(request: DiskRequest): Promise<HostFile> {
+    return { path: (await checkDisk(request)).path };
+  }
+
+  /** The worker held all that there was. */
+  release(): Promise<void> {
+    return Promise.resolve();
   }
 
   async status(): Promise<HostStatus> {

@@ -7,7 +7,9 @@ import { CliError, EXIT } from "../ui/errors.ts";
 import { aborted } from "../ui/context.ts";
 import { makeDirs } from "../ui/dirs.ts";
 import { BUSY, LISTENING } from "./daemon.ts";
+import { checkDisk } from "./disk.ts";
 import type {
+  DiskRequest,
   Host,
   HostContext,
   HostFactory,
@@ -51,9 +53,15 @@ class VirtualHost implements Host {
   }
 
   async publishFile(path: string): Promise<HostFile> {
-    const result = await this.#call("publish", { path: await Deno.realPath(path) });
-    if (result === undefined) throw down();
-    return result;
+    return await this.#need("publish", { path: await Deno.realPath(path) });
+  }
+
+  async publishDisk(request: DiskRequest): Promise<HostFile> {
+    return await this.#need("disk", await checkDisk(request));
+  }
+
+  async release(vm: string): Promise<void> {
+    await this.#call("release", { vm });
   }
 
   async status(): Promise<HostStatus> {
@@ -118,6 +126,15 @@ class VirtualHost implements Host {
     } finally {
       close(conn);
     }
+  }
+
+  async #need<C extends CallName>(
+    call: C,
+    params: Calls[C]["params"],
+  ): Promise<Calls[C]["result"]> {
+    const result = await this.#call(call, params);
+    if (result === undefined) throw down();
+    return result;
   }
 
   async #ask<C extends CallName>(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From a definition to a VM that runs: kernel, initrd, vm.create, vm.start. For boot.ts. */
 import type { Definition } from "../config/definition.ts";
-import type { Host, HostFile, PublishOptions } from "../host/host.ts";
+import type { DiskRequest, Host, HostFile } from "../host/host.ts";
 import type { RpcClient } from "../rpc/client.ts";
 import { protoError } from "../rpc/errors.ts";
 import type { Params, Vm } from "../rpc/proto.ts";
@@ -22,10 +22,26 @@ export async function createVm(
   const { name } = definition;
   const { signal } = context;
   const files = new Published(host);
-  const params = await paramsFor(context, files, definition);
-  signal.throwIfAborted();
-  // What is left of its last run makes room.
-  if (existing !== undefined) await client.call("vm.delete", { name });
+  await host.release(name);
+  try {
+    const params = await paramsFor(context, files, definition);
+    signal.throwIfAborted();
+    // What is left of its last run makes room.
+    if (existing !== undefined) await client.call("vm.delete", { name });
+    return await makeAndStart(context, client, params);
+  } catch (error) {
+    await host.release(name).catch((second: unknown) => context.debug(`release: ${second}`));
+    throw files.inOurWords(error);
+  }
+}
+
+async function makeAndStart(
+  context: Context,
+  client: RpcClient,
+  params: Params<"vm.create">,
+): Promise<Vm> {
+  const { name } = params;
+  const { signal } = context;
   try {
     context.progress(`${name}: creating`);
     await client.call("vm.create", params, { signal, timeoutMs: LONG_MS });
@@ -39,7 +55,7 @@ export async function createVm(
         context.debug(`vm.delete after a failed start: ${second}`)
       );
     }
-    throw files.inOurWords(error);
+    throw error;
   }
 }
 
@@ -76,11 +92,7 @@ async function paramsFor(
     }
     params.initrd = await files.publish(initrd);
   }
-  const disks = await disksOf(
-    context.paths,
-    definition,
-    (path, writable) => files.publish(path, { writable }),
-  );
+  const disks = await disksOf(context.paths, definition, (disk) => files.publishDisk(disk));
   const nets = await netsOf(context.paths, definition);
   if (disks.length > 0) params.disks = disks;
   if (nets.length > 0) params.nets = nets;
@@ -102,9 +114,15 @@ class Published {
     this.#host = host;
   }
 
-  async publish(path: string, options?: PublishOptions): Promise<HostFile> {
-    const file = await this.#host.publishFile(path, options);
+  async publish(path: string): Promise<HostFile> {
+    const file = await this.#host.publishFile(path);
     this.#names.set(file.path, path);
+    return file;
+  }
+
+  async publishDisk(disk: DiskRequest): Promise<HostFile> {
+    const file = await this.#host.publishDisk(disk);
+    this.#names.set(file.path, disk.path);
     return file;
   }
 

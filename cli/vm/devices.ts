@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The disks and networks of a definition, as vm.create takes them. For create.ts. */
 import type { Definition, DiskDefinition } from "../config/definition.ts";
+import type { DiskRequest, HostFile } from "../host/host.ts";
 import type { DiskSpec, NetSpec } from "../rpc/proto.ts";
 import type { Paths } from "../ui/paths.ts";
 import { vmFolder } from "./records.ts";
@@ -10,16 +11,18 @@ export function diskPath(paths: Paths, vm: string, disk: DiskDefinition): string
   return disk.path ?? `${vmFolder(paths, vm)}/${disk.name}.img`;
 }
 
-/** `publish` makes a file openable by the helper. */
+/** `publish` makes a disk openable by the helper. */
 export async function disksOf(
   paths: Paths,
   definition: Definition,
-  publish: (path: string, writable: boolean) => Promise<{ path: string; size?: number }>,
+  publish: (request: DiskRequest) => Promise<HostFile>,
 ): Promise<DiskSpec[]> {
   const specs: DiskSpec[] = [];
+  const vm = definition.name;
   for (const disk of definition.disks ?? []) {
-    const file = await publish(diskPath(paths, definition.name, disk), !disk.readOnly);
-    specs.push({ name: disk.name, readOnly: disk.readOnly, ...file });
+    const { name, readOnly } = disk;
+    const file = await publish({ vm, name, readOnly, path: diskPath(paths, vm, disk) });
+    specs.push({ name, readOnly, ...file });
   }
   return specs;
 }

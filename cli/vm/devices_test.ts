@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import assert from "node:assert/strict";
 import type { Definition } from "../config/definition.ts";
+import type { DiskRequest } from "../host/host.ts";
 import type { Paths } from "../ui/paths.ts";
 import { disksOf, netsOf, stableMac } from "./devices.ts";
 
@@ -18,8 +19,8 @@ Deno.test("an address belongs to one VM of one state folder, and stays", async (
 
 Deno.test("disks and networks as vm.create takes them", async () => {
   const asked: string[] = [];
-  const publish = (path: string, writable: boolean) => {
-    asked.push(`${path} ${writable ? "rw" : "ro"}`);
+  const publish = ({ vm, name, path, readOnly }: DiskRequest) => {
+    asked.push(`${vm} ${name} ${path} ${readOnly ? "ro" : "rw"}`);
     return Promise.resolve({ path: `/published${path}` });
   };
   const definition: Definition = {
@@ -34,7 +35,7 @@ Deno.test("disks and networks as vm.create takes them", async () => {
     { name: "data", readOnly: false, path: "/published/state/vms/vm/data.img" },
     { name: "cd", readOnly: true, path: "/published/a.iso" },
   ]);
-  assert.deepEqual(asked, ["/state/vms/vm/data.img rw", "/a.iso ro"]);
+  assert.deepEqual(asked, ["vm data /state/vms/vm/data.img rw", "vm cd /a.iso ro"]);
   assert.deepEqual(await netsOf(paths, definition), [
     { mode: "tap", tap: "tap0", mac: "02:00:00:00:00:01", forwards: [] },
   ]);

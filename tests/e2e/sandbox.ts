@@ -14,12 +14,13 @@ export interface Result {
 }
 
 export class Sandbox implements AsyncDisposable {
-  private constructor(readonly home: string) {}
+  private constructor(readonly home: string, readonly env: Record<string, string>) {}
 
-  static async create(name: string): Promise<Sandbox> {
+  /** env: more variables for every colinux. */
+  static async create(name: string, env: Record<string, string> = {}): Promise<Sandbox> {
     // Short: a Unix socket's path has 107 bytes.
     const home = await Deno.makeTempDir({ prefix: `co-e2e-${name}-` });
-    return new Sandbox(home);
+    return new Sandbox(home, env);
   }
 
   async write(file: string, text: string): Promise<string> {
@@ -45,7 +46,7 @@ export class Sandbox implements AsyncDisposable {
     const [command = "", ...args] = argv;
     const child = new Deno.Command(command, {
       args,
-      env: { COLINUX_HOME: `${this.home}/state`, COLINUX_HOST: "virtual" },
+      env: { COLINUX_HOME: `${this.home}/state`, COLINUX_HOST: "virtual", ...this.env },
       stdin: stdin === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",

@@ -2,20 +2,25 @@
 /**
  * The life of one virtual host: QEMU as a child, clients joined with colinuxd
  * inside, files published, an end when nothing needs it. Called by ../daemon.ts,
- * which holds the lock. Who may connect is the folder's mode (0700): this user.
+ * which holds the lock.
  */
 import type { HostStatus } from "../host.ts";
+import { protoError } from "../../rpc/errors.ts";
 import { CliError, EXIT } from "../../ui/errors.ts";
 import type { Paths } from "../../ui/paths.ts";
 import { boot, type Booted } from "./boot.ts";
+import { DiskBus } from "./bus.ts";
 import { Disks } from "./disks.ts";
-import { type Layout, listen, PORTS, removeSocket, watchOver } from "./layout.ts";
+import { Holdings } from "./holdings.ts";
+import { type Layout, PORTS, removeSocket, watchOver } from "./layout.ts";
 import { BoundedLog } from "./log.ts";
 import type { Machine } from "./machine.ts";
 import { optionsFromEnvironment, roomIn, toMib } from "./options.ts";
-import { close, join, PortPool } from "./ports.ts";
+import { join, PortPool } from "./ports.ts";
+import { type Handlers, Server, type Tell } from "./server.ts";
+import { VmDisks } from "./vm_disks.ts";
 import { VmWatch } from "./watch.ts";
-import { type Calls, packError, readLines, sendLine, stoppingError } from "./wire.ts";
+import { type Calls, sendLine, stoppingError } from "./wire.ts";
 
 /** After the last VM and the last client; longer before the first. */
 const IDLE_MS = 10_000;
@@ -23,6 +28,14 @@ const UNUSED_MS = 60_000;
 /** Guests get 20 s from colinuxd to power off. */
 const STOP_MS = 45_000;
 const LOG_BYTES = 512 << 10;
+
+/** What a machine that runs has. */
+interface Things {
+  bus: DiskBus;
+  disks: Disks;
+  vmDisks: VmDisks;
+  holdings: Holdings;
+}
 
 export class Daemon {
   readonly #paths: Paths;
@@ -33,17 +46,17 @@ export class Daemon {
   readonly #pool: PortPool;
   readonly #watch: VmWatch;
   readonly #over = Promise.withResolvers<number>();
-  readonly #waiters = new Set<(line: string) => void>();
+  readonly #waiters = new Set<Tell>();
+  readonly #server: Server;
   #machine: Machine | undefined;
   #booted: Promise<Booted>;
-  #disks: Disks | undefined;
+  #things: Things | undefined;
   #busy = 0;
   #stay = false;
   #newest: string | undefined;
   #used = false;
   #stopping: Promise<void> | undefined;
   #idle: ReturnType<typeof setTimeout> | undefined;
-  #listener: Deno.UnixListener | undefined;
 
   constructor(paths: Paths, at: Layout) {
     this.#paths = paths;
@@ -55,24 +68,26 @@ export class Daemon {
       this.#pool,
       paths,
       () => this.#consider(),
+      (vms) => this.#things?.holdings.look(vms),
       (line) => this.#note(line),
     );
+    this.#server = new Server(at.daemon, this.#handlers(), (count) => {
+      this.#busy = count;
+      this.#consider();
+    }, (line) => this.#note(line));
     this.#booted = Promise.reject(new Error("not started"));
     this.#booted.catch(() => {});
   }
 
   /** Until the virtual host has stopped; the exit code. */
   async run(listening: () => void): Promise<number> {
-    await removeSocket(this.#at.daemon);
-    this.#listener = listen(this.#at.daemon);
-    await Deno.chmod(this.#at.daemon, 0o600);
     (this.#booted = this.#boot()).catch(() => {});
-    void this.#accept(this.#listener);
+    await this.#server.listen();
     listening();
     const look = watchOver(this.#at.daemon, () => void this.stop("its folder is gone"));
     const code = await this.#over.promise;
     clearInterval(look);
-    this.#deaf();
+    this.#server.close();
     for (const path of this.#sockets()) await removeSocket(path);
     this.#note(`over, code ${code}`);
     this.#log.close();
@@ -84,11 +99,6 @@ export class Daemon {
   stop(why: string): Promise<void> {
     this.#stopping ??= this.#stop(why);
     return this.#stopping;
-  }
-
-  #deaf(): void {
-    this.#listener?.close();
-    this.#listener = undefined;
   }
 
   #sockets(): string[] {
@@ -129,7 +139,7 @@ export class Daemon {
       this.#note(`does not start: ${error instanceof Error ? error.message : String(error)}`);
       // Those who wait are told first. With none, whoever started us is still on its way.
       const told = this.#waiters.size > 0;
-      if (told) this.#deaf();
+      if (told) this.#server.close();
       setTimeout(() => this.#over.resolve(EXIT.unavailable), told ? 200 : 2000);
       throw error;
     }
@@ -139,7 +149,11 @@ export class Daemon {
     this.#machine = machine;
     this.#pool.reset();
     if (machine.qmp === undefined) return;
-    this.#disks = new Disks(machine.qmp);
+    const bus = new DiskBus(machine.qmp);
+    const disks = new Disks(bus);
+    const vmDisks = new VmDisks(bus, () => disks.makeRoom());
+    const holdings = new Holdings([vmDisks], (line) => this.#note(line));
+    this.#things = { bus, disks, vmDisks, holdings };
     machine.qmp.on((event, data) => {
       const port = /^p\.(\d+)$/.exec(String(data.id))?.[1];
       if (event === "VSERPORT_CHANGE" && port !== undefined) {
@@ -149,7 +163,7 @@ export class Daemon {
   }
 
   #line(word: string, rest: string): void {
-    if (word === "disk") this.#disks?.arrived(rest);
+    if (word === "disk") this.#things?.bus.arrived(rest);
     else if (word !== "gone") this.#note(`${word} ${rest}`);
   }
 
@@ -193,59 +207,47 @@ export class Daemon {
     }, this.#used ? IDLE_MS : UNUSED_MS);
   }
 
-  async #accept(listener: Deno.UnixListener): Promise<void> {
-    for await (const conn of listener) void this.#serve(conn);
-  }
-
-  async #serve(conn: Deno.UnixConn): Promise<void> {
-    this.#busy++;
-    this.#consider();
-    try {
-      for await (const request of readLines(conn)) {
-        await this.#answer(conn, request);
-        break;
-      }
-    } catch (error) {
-      this.#note(`client: ${error instanceof Error ? error.message : String(error)}`);
-      await sendLine(conn, { error: packError(error) }).catch(() => {});
-    } finally {
-      close(conn);
-      this.#busy--;
-      this.#consider();
-    }
-  }
-
-  async #answer(conn: Deno.UnixConn, request: Record<string, unknown>): Promise<void> {
-    const reply = (ok: unknown) => sendLine(conn, { ok });
-    switch (request.call) {
-      case "start":
-        return await reply(await this.#start(conn, request));
-      case "status":
-        return await reply(await this.#status());
-      case "publish":
-        return await reply(await this.#publish(String(request.path)));
-      case "connect":
-        return await this.#connect(conn);
-      case "stop":
+  #handlers(): Handlers {
+    return {
+      start: (params, tell) => this.#start(params, tell),
+      status: () => this.#status(),
+      publish: async ({ path }) => (await this.#ready()).disks.publish(path),
+      disk: async (request) => {
+        const { holdings, vmDisks } = await this.#ready();
+        holdings.hold(request.vm);
+        return await vmDisks.publish(request);
+      },
+      release: async ({ vm }) => {
+        const { holdings } = await this.#ready();
+        await this.#watch.refresh();
+        if (this.#watch.active.some(({ name }) => name === vm)) {
+          throw protoError("STATE", `${vm} runs: its disks stay`, `colinux stop ${vm} first`);
+        }
+        await holdings.release(vm);
+        return {};
+      },
+      stop: async () => {
         await this.stop("asked by the CLI");
-        return await reply({});
-      default:
-        throw new CliError(`the daemon knows no call ${String(request.call)}`, {
-          name: "PROTOCOL",
-          hint: "it is of another build: colinux host stop, then try again",
-          exit: EXIT.protocol,
-        });
-    }
+        return {};
+      },
+      connect: (conn) => this.#connect(conn),
+    };
   }
 
-  async #start(conn: Deno.UnixConn, request: Record<string, unknown>): Promise<HostStatus> {
+  /** What there is once the host is up. */
+  async #ready(): Promise<Things> {
+    await this.#booted;
+    if (this.#things === undefined || this.#stopping !== undefined) throw stoppingError();
+    return this.#things;
+  }
+
+  async #start(params: Calls["start"]["params"], tell: Tell): Promise<HostStatus> {
     if (this.#stopping !== undefined) throw stoppingError();
-    const tell = (line: string) => void sendLine(conn, { progress: line }).catch(() => {});
     this.#waiters.add(tell);
     if (this.#newest !== undefined) tell(this.#newest);
     try {
       const { memory } = await this.#booted;
-      const wanted = typeof request.memory === "number" ? request.memory : 0;
+      const wanted = params.memory ?? 0;
       const room = roomIn(memory) - this.#watch.memory;
       if (wanted > room && wanted > 0) {
         throw new CliError(
@@ -258,7 +260,7 @@ export class Daemon {
           },
         );
       }
-      if (request.stay === true) this.#stay = true;
+      if (params.stay === true) this.#stay = true;
       return await this.#status();
     } finally {
       this.#waiters.delete(tell);
@@ -279,12 +281,6 @@ export class Daemon {
       stay: this.#stay,
       log: this.#console.path,
     };
-  }
-
-  async #publish(path: string): Promise<Calls["publish"]["result"]> {
-    await this.#booted;
-    if (this.#disks === undefined || this.#stopping !== undefined) throw stoppingError();
-    return await this.#disks.publish(path);
   }
 
   async #connect(conn: Deno.UnixConn): Promise<void> {

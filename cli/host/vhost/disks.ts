@@ -1,39 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Files of this machine as read-only disks of the virtual host, hot-plugged as
- * virtio-blk and found inside by serial number. The same file twice is one
- * disk; when all slots are taken the one published longest ago goes.
- * Called by daemon.ts.
+ * Files of this machine that the helper inside reads, kernels and initrds, as
+ * read-only disks. The same file twice is one disk; when all slots are taken
+ * the one published longest ago goes. Called by daemon.ts.
  */
 import { CliError, EXIT } from "../../ui/errors.ts";
 import type { HostFile } from "../host.ts";
-import { BRIDGES, SLOTS } from "./layout.ts";
-import type { Qmp } from "./qmp.ts";
-
-const PLUG_MS = 30_000;
+import type { DiskBus, Plugged } from "./bus.ts";
 
 interface Disk {
-  serial: string;
-  slot: number;
+  plugged: Plugged;
   file: HostFile;
 }
 
 export class Disks {
-  readonly #qmp: Qmp;
+  readonly #bus: DiskBus;
   readonly #disks = new Map<string, Promise<Disk>>();
-  readonly #waiting = new Map<string, () => void>();
-  readonly #slots = Array.from({ length: BRIDGES * SLOTS }, (_, slot) => slot);
 
-  constructor(qmp: Qmp) {
-    this.#qmp = qmp;
-    qmp.on((event, data) => {
-      if (event === "DEVICE_DELETED") this.#wake(`-${String(data.device)}`);
-    });
-  }
-
-  /** /init has made /dev/colinux-disk/SERIAL. */
-  arrived(serial: string): void {
-    this.#wake(`+${serial}`);
+  constructor(bus: DiskBus) {
+    this.#bus = bus;
   }
 
   async publish(path: string): Promise<HostFile> {
@@ -55,64 +40,23 @@ export class Disks {
     }
   }
 
-  async #plug(serial: string, path: string, size: number): Promise<Disk> {
-    const slot = await this.#slot();
-    try {
-      await this.#qmp.execute("blockdev-add", {
-        driver: "raw",
-        "node-name": `n${serial}`,
-        "read-only": true,
-        file: { driver: "file", filename: path, "read-only": true },
-      });
-      const arrival = this.#wait(`+${serial}`);
-      await this.#qmp.execute("device_add", {
-        driver: "virtio-blk-pci",
-        id: `d${serial}`,
-        drive: `n${serial}`,
-        serial,
-        bus: `bridge${1 + Math.floor(slot / SLOTS)}`,
-        addr: (1 + slot % SLOTS).toString(16),
-      });
-      await arrival;
-    } catch (error) {
-      await this.#qmp.execute("blockdev-del", { "node-name": `n${serial}` }).catch(() => {});
-      this.#slots.push(slot);
-      throw error;
-    }
-    return { serial, slot, file: { path: `/dev/colinux-disk/${serial}`, size } };
-  }
-
-  async #slot(): Promise<number> {
-    const free = this.#slots.shift();
-    if (free !== undefined) return free;
+  /** Gives up the one published longest ago when the bus has no slot left. */
+  async makeRoom(): Promise<void> {
+    if (!this.#bus.full) return;
     const [oldest] = this.#disks.keys();
-    const disk = oldest === undefined ? undefined : await this.#disks.get(oldest);
-    if (disk === undefined) throw new Error("no slot for another disk");
-    this.#disks.delete(disk.serial);
-    const gone = this.#wait(`-d${disk.serial}`);
-    await this.#qmp.execute("device_del", { id: `d${disk.serial}` });
-    await gone;
-    await this.#qmp.execute("blockdev-del", { "node-name": `n${disk.serial}` });
-    return disk.slot;
+    if (oldest === undefined) return;
+    const disk = await this.#disks.get(oldest);
+    this.#disks.delete(oldest);
+    if (disk !== undefined) await this.#bus.unplug(disk.plugged);
   }
 
-  #wait(key: string): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    promise.catch(() => {});
-    const timer = setTimeout(() => {
-      this.#waiting.delete(key);
-      reject(new Error(`the virtual host does not see a disk come or go (${key})`));
-    }, PLUG_MS);
-    this.#waiting.set(key, () => {
-      clearTimeout(timer);
-      resolve();
+  async #plug(serial: string, path: string, size: number): Promise<Disk> {
+    await this.makeRoom();
+    const plugged = await this.#bus.plug(serial, {
+      "read-only": true,
+      file: { driver: "file", filename: path, "read-only": true },
     });
-    return promise;
-  }
-
-  #wake(key: string): void {
-    this.#waiting.get(key)?.();
-    this.#waiting.delete(key);
+    return { plugged, file: { path: plugged.path, size } };
   }
 }
 

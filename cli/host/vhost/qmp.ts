@@ -9,7 +9,13 @@ interface Pending {
 }
 type EventHandler = (name: string, data: Record<string, unknown>) => void;
 
-export class Qmp {
+/** What those who only give commands need of it. */
+export interface Monitor {
+  execute(command: string, args?: Record<string, unknown>): Promise<unknown>;
+  on(handler: EventHandler): () => void;
+}
+
+export class Qmp implements Monitor {
   readonly #conn: Deno.Conn;
   readonly #pending = new Map<number, Pending>();
   readonly #handlers = new Set<EventHandler>();

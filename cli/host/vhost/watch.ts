@@ -4,12 +4,10 @@
  * the virtual host goes when nothing in it does. Called by daemon.ts.
  */
 import { RpcClient } from "../../rpc/client.ts";
-import type { Result } from "../../rpc/proto.ts";
+import type { Vm } from "../../rpc/proto.ts";
 import type { Paths } from "../../ui/paths.ts";
 import { isLive, keepRecord } from "../../vm/records.ts";
 import type { PortPool } from "./ports.ts";
-
-type Vm = Result<"vm.list">["vms"][number];
 
 /** What an event may have missed, the list says. */
 const REFRESH_MS = 10_000;
@@ -19,20 +17,24 @@ export class VmWatch {
   readonly #pool: PortPool;
   readonly #paths: Paths;
   readonly #changed: () => void;
+  readonly #told: (vms: Vm[]) => void;
   readonly #log: (line: string) => void;
   #vms = new Map<string, Vm>();
   #stopped = false;
   #client: RpcClient | undefined;
 
+  /** changed: at every change; told: only when it is colinuxd's word, never for its silence. */
   constructor(
     pool: PortPool,
     paths: Paths,
     changed: () => void,
+    told: (vms: Vm[]) => void,
     log: (line: string) => void,
   ) {
     this.#pool = pool;
     this.#paths = paths;
     this.#changed = changed;
+    this.#told = told;
     this.#log = log;
   }
 
@@ -64,6 +66,7 @@ export class VmWatch {
     if (client === undefined) return;
     const { vms } = await client.call("vm.list", {});
     this.#vms = new Map(vms.map((vm) => [`${vm.uid} ${vm.name}`, vm]));
+    this.#told(vms);
     this.#changed();
   }
 
@@ -88,6 +91,7 @@ export class VmWatch {
       this.#client = client;
       client.on("vm.state", ({ vm }) => {
         this.#vms.set(`${vm.uid} ${vm.name}`, vm);
+        this.#told([...this.#vms.values()]);
         this.#changed();
         if (vm.state === "stopped" || vm.state === "failed") void this.#keep(client, vm);
       });

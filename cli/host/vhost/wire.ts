@@ -8,13 +8,15 @@
 import { CliError, EXIT } from "../../ui/errors.ts";
 import { LineSplitter } from "../../rpc/lines.ts";
 import { isRecord } from "../../rpc/errors.ts";
-import type { HostFile, HostStatus } from "../host.ts";
+import type { DiskRequest, HostFile, HostStatus } from "../host.ts";
 
 export interface Calls {
   /** Waits until the host is up; memory: bytes of guest memory wanted. */
   start: { params: { stay?: boolean; memory?: number }; result: HostStatus };
   status: { params: Record<never, never>; result: HostStatus };
   publish: { params: { path: string }; result: HostFile };
+  disk: { params: DiskRequest; result: HostFile };
+  release: { params: { vm: string }; result: Record<never, never> };
   connect: { params: Record<never, never>; result: Record<never, never> };
   stop: { params: Record<never, never>; result: Record<never, never> };
 }
