@@ -137,5 +137,6 @@ void co_timer_arm(struct co_vcpu *v);
 
 /* device.c: one call from user space.  vm is NULL on the control handle. */
 int co_device_call(struct co_vm *vm, void *os_file, u32 command, u64 address);
+int co_device_act(struct co_vm *vm, void *os_file, u32 command, void *data, u64 bytes);
 
 #endif

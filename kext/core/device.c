@@ -37,7 +37,7 @@ static u32 size_of(u32 command)
 	}
 }
 
-static int create(struct co_vm_create *c)
+static int create(void *os_file, struct co_vm_create *c)
 {
 	struct co_vm *vm;
 	int ret = co_vm_create(c, &vm);
@@ -45,7 +45,7 @@ static int create(struct co_vm_create *c)
 	if (ret)
 		return ret;
 	c->id = vm->id;
-	ret = co_os_handle_create(vm, &c->handle);
+	ret = co_os_handle_create(vm, os_file, &c->handle);
 	if (ret)
 		co_vm_destroy(vm);
 	return ret;
@@ -58,7 +58,7 @@ static int map(struct co_vm *vm, void *os_file, struct co_vm_map *m)
 	return co_os_ram_map(vm->ram, os_file, m->gfn, m->pages, !!m->writable, &m->address);
 }
 
-static int control(u32 command, union call *c)
+static int control(void *os_file, u32 command, union call *c)
 {
 	switch (command) {
 	case CO_HELLO: {
@@ -69,7 +69,7 @@ static int control(u32 command, union call *c)
 		return theirs == CO_ABI_VERSION ? 0 : -CO_EABI;
 	}
 	case CO_VM_CREATE:
-		return create(&c->create);
+		return create(os_file, &c->create);
 	case CO_VM_DESTROY:
 		return co_vm_end(c->destroy.id);
 	default:
@@ -102,6 +102,24 @@ static int on_vm(struct co_vm *vm, void *os_file, u32 command, union call *c)
 	}
 }
 
+/*
+ * The same for a host that copies a call's structure itself: `data` is kernel
+ * memory, `bytes` long.  0: `result` is in it; else -CO_ENOSYS.
+ */
+int co_device_act(struct co_vm *vm, void *os_file, u32 command, void *data, u64 bytes)
+{
+	u32 size = size_of(command);
+	union call *c = data;
+
+	if (!size || bytes != size)
+		return -CO_ENOSYS;
+	if (c->head.size != size)
+		c->head.result = -CO_EABI;
+	else
+		c->head.result = vm ? on_vm(vm, os_file, command, c) : control(os_file, command, c);
+	return 0;
+}
+
 /* Returns 0 when `result` reached the caller, else -CO_EFAULT or -CO_ENOSYS. */
 int co_device_call(struct co_vm *vm, void *os_file, u32 command, u64 address)
 {
@@ -112,9 +130,6 @@ int co_device_call(struct co_vm *vm, void *os_file, u32 command, u64 address)
 		return -CO_ENOSYS;
 	if (co_os_copy_in(&c, address, size))
 		return -CO_EFAULT;
-	if (c.head.size != size)
-		c.head.result = -CO_EABI;
-	else
-		c.head.result = vm ? on_vm(vm, os_file, command, &c) : control(command, &c);
+	co_device_act(vm, os_file, command, &c, size);
 	return co_os_copy_out(address, &c, size) ? -CO_EFAULT : 0;
 }

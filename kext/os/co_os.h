@@ -21,7 +21,6 @@ struct co_os_ram;
 int co_os_ram_create(co_u64 pages, struct co_os_ram **out);
 void co_os_ram_release(struct co_os_ram *ram);
 co_u64 co_os_ram_hfn(struct co_os_ram *ram, co_u64 index);
-void *co_os_ram_va(struct co_os_ram *ram, co_u64 index);	/* kernel address of one page */
 /* Map [first, first + pages) into the calling process, shared; os_file is the
  * host's own idea of the handle that the call came through. */
 int co_os_ram_map(struct co_os_ram *ram, void *os_file, co_u64 first, co_u64 pages,
@@ -35,9 +34,10 @@ co_u64 co_os_memory_free(void);
 co_u64 co_os_held_pages(void);			/* all that this layer gave out and did not get back */
 co_u32 co_os_cpus(void);
 
-/* manager: a handle in the calling process for a VM (fd or minor). */
+/* manager: a handle in the calling process for a VM.  Linux makes a new descriptor;
+ * on Darwin the control handle that made the VM, os_file, becomes its handle. */
 struct co_vm;
-int co_os_handle_create(struct co_vm *vm, co_s32 *handle);
+int co_os_handle_create(struct co_vm *vm, void *os_file, co_s32 *handle);
 
 /* user: copies to and from the calling process, checked. */
 int co_os_copy_in(void *to, co_u64 from, co_u64 bytes);

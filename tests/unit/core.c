@@ -227,7 +227,7 @@ static void map_outlives_handle(void)
 	m.pages = vm->ram_pages;
 	CHECK(CALL(vm, CO_VM_MAP, &m) == 0);
 	*(u64 *)(m.address + 4096) = 42;
-	CHECK(*(u64 *)co_os_ram_va(vm->ram, 1) == 42);
+	CHECK(*(u64 *)fake_ram_va(vm->ram, 1) == 42);
 	fake_close(handle, co_vm_destroy);
 	CHECK(co_os_held_pages() == base_held + m.pages + CO_SPECIAL_FRAMES);
 	CHECK(*(u64 *)(m.address + 4096) == 42);

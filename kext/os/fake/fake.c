@@ -206,10 +206,10 @@ void co_os_ram_release(struct co_os_ram *ram) { ram_put(ram); }
 
 co_u64 co_os_ram_hfn(struct co_os_ram *ram, co_u64 index)
 {
-	return (co_u64)co_os_ram_va(ram, index) >> 12;
+	return (co_u64)fake_ram_va(ram, index) >> 12;
 }
 
-void *co_os_ram_va(struct co_os_ram *ram, co_u64 index)
+void *fake_ram_va(struct co_os_ram *ram, co_u64 index)
 {
 	if (index >= ram->pages)
 		fake_die("a guest frame that does not exist");
@@ -285,9 +285,11 @@ co_u64 co_os_memory_free(void) { return memory_free; }
 co_u64 co_os_held_pages(void) { return held; }
 co_u32 co_os_cpus(void) { return 2; }
 
-int co_os_handle_create(struct co_vm *vm, co_s32 *handle)
+int co_os_handle_create(struct co_vm *vm, void *os_file, co_s32 *handle)
 {
 	int i;
+
+	(void)os_file;
 
 	if (fake_refuse())
 		return -CO_ENOMEM;

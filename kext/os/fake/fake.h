@@ -22,6 +22,9 @@ void fake_user_clear(void);
 co_u64 fake_mappings(void);		/* mappings of guest memory that exist */
 void fake_unmap(co_u64 address);	/* what munmap or exit does */
 
+/* One page of a guest's memory. */
+void *fake_ram_va(struct co_os_ram *ram, co_u64 index);
+
 /* Handles: closing one is what the last close of a descriptor does. */
 struct co_vm *fake_handle(co_s32 handle);
 co_u64 fake_handles(void);

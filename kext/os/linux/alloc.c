@@ -93,11 +93,6 @@ co_u64 co_os_ram_hfn(struct co_os_ram *ram, co_u64 index)
 	return page_to_pfn(ram->page[index]);
 }
 
-void *co_os_ram_va(struct co_os_ram *ram, co_u64 index)
-{
-	return page_address(ram->page[index]);
-}
-
 static vm_fault_t ram_fault(struct vm_fault *vmf)
 {
 	struct co_os_ram *ram = vmf->vma->vm_private_data;

@@ -72,7 +72,7 @@ const struct file_operations co_vm_fops = {
 	.release = vm_release,
 };
 
-int co_os_handle_create(struct co_vm *vm, co_s32 *handle)
+int co_os_handle_create(struct co_vm *vm, void *os_file, co_s32 *handle)
 {
 	int fd = anon_inode_getfd("[colinux-vm]", &co_vm_fops, vm, O_RDWR | O_CLOEXEC);
 
