@@ -95,6 +95,16 @@ int dev_event(int vm, co_u32 port)
 	return dev_call(vm, CO_EVENT, &e, sizeof(e));
 }
 
+int dev_events(int vm, struct co_events *e)
+{
+	return dev_call(vm, CO_EVENTS, e, sizeof(*e));
+}
+
+int dev_events_fd(int vm)
+{
+	return vm;
+}
+
 int dev_vm_status(int vm, struct co_vm_status *s)
 {
 	memset(s, 0, sizeof(*s));

@@ -20,6 +20,8 @@ int dev_vm_map(int vm, co_u64 gfn, co_u64 pages, void **at);	/* writable, shared
 int dev_vm_set(int vm, const struct co_vm_set *start);
 int dev_vcpu_run(int vm, struct co_vcpu_run *run);
 int dev_event(int vm, co_u32 port);
+int dev_events(int vm, struct co_events *e);	/* lazy in, ports out; never waits */
+int dev_events_fd(int vm);			/* readable while there are some */
 int dev_vm_status(int vm, struct co_vm_status *s);
 int dev_vm_kill(int vm, const char *why);
 

@@ -91,7 +91,7 @@ static const int wk_sandbox_calls[] = {
 };
 
 static const unsigned long wk_sandbox_ioctls[] = {
-	CO_VM_SET, CO_VCPU_RUN, CO_EVENT, CO_VM_STATUS, CO_VM_KILL,
+	CO_VM_SET, CO_VCPU_RUN, CO_EVENT, CO_EVENTS, CO_VM_STATUS, CO_VM_KILL,
 };
 
 static int wk_sandbox_filter(void)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vcpu.c: the thread that runs the guest.  It does nothing but run: what comes
- * out is handed to the main thread through a bitmap, a text buffer and a pipe
- * that wakes the loop, and the guest goes on at once.
+ * vcpu.c: the thread that runs the guest, and the guest's events.  The thread does
+ * nothing but run: text and the end are handed to the main thread through a buffer
+ * and a pipe that wakes the loop.  Notified ports come by the VM's handle, which
+ * the loop polls, while the guest runs on.
  */
 #include <errno.h>
 #include <poll.h>
@@ -16,7 +17,6 @@
 #include "wk.h"
 
 #define WK_VCPU_TEXT	16384u
-#define WK_VCPU_LAZY	(1ull << CO_PORT_CONSOLE)	/* ports that may wait a little */
 #define WK_VCPU_LAZY_MS	3u
 
 struct wk_vcpu {
@@ -24,9 +24,7 @@ struct wk_vcpu {
 	pthread_t thread;
 	int pipe[2];
 	int woken;			/* atomic: a byte is in the pipe */
-	int lazy;			/* atomic: the loop comes by itself soon, for WK_VCPU_LAZY */
 	struct loop_timer later;
-	uint64_t ports;			/* atomic: bit n: port n was notified */
 	pthread_mutex_t lock;		/* of the rest */
 	pthread_cond_t room;
 	char text[WK_VCPU_TEXT];
@@ -70,10 +68,10 @@ static void *wk_vcpu_thread(void *arg)
 	struct co_vcpu_run run;
 
 	for (;;) {
-		uint64_t ports = 0;
 		int err;
 
 		memset(&run, 0, sizeof(run));
+		run.detail = CO_RUN_ON;
 		err = dev_vcpu_run(v->w->vm, &run);
 		if (err == -CO_EINTR)
 			continue;
@@ -83,14 +81,6 @@ static void *wk_vcpu_thread(void *arg)
 			return NULL;
 		}
 		switch (run.exit) {
-		case CO_EXIT_EVENT:
-			for (uint32_t i = 0; i < run.nports && i < CO_RUN_PORTS; i++)
-				if (run.ports[i] < WK_PORTS)
-					ports |= 1ull << run.ports[i];
-			__atomic_fetch_or(&v->ports, ports, __ATOMIC_SEQ_CST);
-			if ((ports & ~WK_VCPU_LAZY) || !__atomic_load_n(&v->lazy, __ATOMIC_SEQ_CST))
-				wk_vcpu_wake(v);
-			break;
 		case CO_EXIT_CONSOLE:
 			wk_vcpu_say(v, run.text, run.nports < sizeof(run.text) ? run.nports : sizeof(run.text));
 			break;
@@ -137,11 +127,42 @@ static void wk_vcpu_last(struct wk_vcpu *v)
 	wk_end(v->w, "killed", -1, "%s", s.why);
 }
 
-/* TOUR 16: What the vCPU brought out: text, events for the devices, or its end. */
+/*
+ * TOUR 16: Ports that the guest notified, for the devices.  Linux writes its console
+ * in pieces of 16 bytes, each with a notice: after one, the next ones find us by the
+ * timer, many at a time.
+ */
+static void wk_vcpu_events(struct wk_vcpu *v)
+{
+	struct co_events e = { .lazy = CO_PORT_CONSOLE };
+
+	if (v->w->over || dev_events(v->w->vm, &e))
+		return;
+	for (uint32_t i = 0; i < e.nports && i < CO_RUN_PORTS && !v->w->over; i++) {
+		uint32_t port = e.ports[i];
+
+		if (port == CO_PORT_CONSOLE && !v->later.armed)
+			loop_timer_start(v->w->loop, &v->later, WK_VCPU_LAZY_MS);
+		if (port < WK_PORTS && v->w->ports[port].fn)
+			v->w->ports[port].fn(v->w->ports[port].arg);
+	}
+}
+
+static void wk_vcpu_later(void *arg)
+{
+	wk_vcpu_events(arg);
+}
+
+static void wk_vcpu_notified(void *arg, short revents)
+{
+	(void)revents;
+	wk_vcpu_events(arg);
+}
+
+/* What the thread brought out: text, or its end. */
 static void wk_vcpu_handle(struct wk_vcpu *v)
 {
 	char text[WK_VCPU_TEXT];
-	uint64_t ports;
 	uint32_t len;
 	bool over;
 
@@ -152,36 +173,15 @@ static void wk_vcpu_handle(struct wk_vcpu *v)
 	over = v->over;
 	pthread_cond_signal(&v->room);
 	pthread_mutex_unlock(&v->lock);
-	ports = __atomic_exchange_n(&v->ports, 0, __ATOMIC_SEQ_CST);
 
 	if (len)
 		wk_console_put(v->w->console, text, len);
-	for (uint32_t port = 0; port < WK_PORTS && !v->w->over; port++)
-		if ((ports >> port & 1) && v->w->ports[port].fn)
-			v->w->ports[port].fn(v->w->ports[port].arg);
 	if (over && !v->w->over) {
 		/* A guest that dies does not wait for us to read its last words. */
 		wk_console_serve(v->w->console);
 		if (!v->w->over)
 			wk_vcpu_last(v);
 	}
-	/*
-	 * Linux writes its console in pieces of 16 bytes, each with a notice:
-	 * after one, the next ones find us by the timer, many at a time.
-	 */
-	if ((ports & WK_VCPU_LAZY) && !v->later.armed && !v->w->over) {
-		__atomic_store_n(&v->lazy, 1, __ATOMIC_SEQ_CST);
-		loop_timer_start(v->w->loop, &v->later, WK_VCPU_LAZY_MS);
-	}
-}
-
-static void wk_vcpu_later(void *arg)
-{
-	struct wk_vcpu *v = arg;
-
-	/* Before we look: whoever comes after the look finds it 0 and wakes us. */
-	__atomic_store_n(&v->lazy, 0, __ATOMIC_SEQ_CST);
-	wk_vcpu_handle(v);
 }
 
 static void wk_vcpu_ready(void *arg, short revents)
@@ -192,7 +192,7 @@ static void wk_vcpu_ready(void *arg, short revents)
 	(void)revents;
 	if (read(v->pipe[0], junk, sizeof(junk)) < 0 && errno != EAGAIN)
 		log_line(LOG_ERROR, "the vCPU's pipe: %s", strerror(errno));
-	/* Cleared before we look, for the same reason. */
+	/* Before we look: whoever comes after the look finds it 0 and wakes us. */
 	__atomic_store_n(&v->woken, 0, __ATOMIC_SEQ_CST);
 	wk_vcpu_handle(v);
 }
@@ -208,7 +208,8 @@ struct wk_vcpu *wk_vcpu_new(struct wk *w)
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->room, NULL);
 	if (pipe(v->pipe) || loop_nonblock(v->pipe[0]) || loop_nonblock(v->pipe[1]) ||
-	    !loop_add(w->loop, v->pipe[0], POLLIN, wk_vcpu_ready, v)) {
+	    !loop_add(w->loop, v->pipe[0], POLLIN, wk_vcpu_ready, v) ||
+	    !loop_add(w->loop, dev_events_fd(w->vm), POLLIN, wk_vcpu_notified, v)) {
 		free(v);
 		return NULL;
 	}

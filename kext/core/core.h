@@ -75,6 +75,7 @@ struct co_vm {
 	u64 last_entry, *last_table;	/* memory.c's last table found by frame */
 	struct mon_vm *mon;
 	struct mon_trace *ring;
+	struct co_os_wait *notified;	/* who polls the handle sleeps here */
 	u64 time_checked;		/* TSC of the last look at the host's clock */
 	struct co_vcpu vcpu;		/* one in this build; arrays come with more */
 };
@@ -128,6 +129,8 @@ void co_cpu_probe(void);
 
 /* event.c */
 int co_event_raise(struct co_vm *vm, u32 port);
+int co_event_ready(struct co_vm *vm);		/* is the handle readable?  never sleeps */
+u32 co_event_take(struct co_vm *vm, u32 lazy, u32 *ports);	/* CO_RUN_PORTS at most */
 
 /* timer.c */
 void co_time_start(struct co_vm *vm);

@@ -15,6 +15,7 @@ union call {
 	struct co_vm_set set;
 	struct co_vcpu_run run;
 	struct co_event event;
+	struct co_events events;
 	struct co_vm_status status;
 	struct co_vm_kill kill;
 	struct co_trace trace;
@@ -30,6 +31,7 @@ static u32 size_of(u32 command)
 	case CO_VM_SET: return sizeof(struct co_vm_set);
 	case CO_VCPU_RUN: return sizeof(struct co_vcpu_run);
 	case CO_EVENT: return sizeof(struct co_event);
+	case CO_EVENTS: return sizeof(struct co_events);
 	case CO_VM_STATUS: return sizeof(struct co_vm_status);
 	case CO_VM_KILL: return sizeof(struct co_vm_kill);
 	case CO_TRACE: return sizeof(struct co_trace);
@@ -88,6 +90,11 @@ static int on_vm(struct co_vm *vm, void *os_file, u32 command, union call *c)
 		return co_vcpu_run(vm, &c->run);
 	case CO_EVENT:
 		return co_event_raise(vm, c->event.port);
+	case CO_EVENTS:
+		if (c->events.lazy >= CO_MAX_PORTS)
+			return -CO_EINVAL;
+		c->events.nports = co_event_take(vm, c->events.lazy, c->events.ports);
+		return 0;
 	case CO_VM_STATUS:
 		co_vm_status(vm, &c->status);
 		return 0;

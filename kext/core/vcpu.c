@@ -188,13 +188,11 @@ static void fill_exit(struct co_vcpu *v, struct co_vcpu_run *r)
 	u32 i;
 
 	if (r->exit == CO_EXIT_EVENT) {
-		r->nports = v->mon->nports > CO_RUN_PORTS ? CO_RUN_PORTS : v->mon->nports;
-		for (i = 0; i < r->nports; i++)
-			r->ports[i] = v->mon->ports[i];
+		r->nports = co_event_take(v->vm, 0, r->ports);
 	} else if (r->exit == CO_EXIT_CONSOLE) {
 		r->nports = v->mon->exit_len > sizeof(r->text) ? sizeof(r->text) : v->mon->exit_len;
 		for (i = 0; i < r->nports; i++)
-			r->text[i] = ((char *)v->mon->ports)[i];
+			r->text[i] = v->mon->text[i];
 	}
 }
 
@@ -221,11 +219,16 @@ static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
 		v->timer_fired = 0;
 		return CO_EXIT_NONE;
 	case MON_EXIT_EVENT:
-		return CO_EXIT_EVENT;
+		if (!(r->detail & CO_RUN_ON))
+			return CO_EXIT_EVENT;
+		if (co_event_ready(vm))
+			co_os_wait_wake(vm->notified);
+		co_os_yield();
+		return CO_EXIT_NONE;
 	case MON_EXIT_CONSOLE:
 		return CO_EXIT_CONSOLE;
 	case MON_EXIT_SHUTDOWN:
-		vm->shutdown_reason = r->detail = v->mon->exit_arg;
+		vm->shutdown_reason = v->mon->exit_arg;
 		vm->state = CO_VM_SHUTDOWN;
 		return CO_EXIT_SHUTDOWN;
 	case MON_EXIT_KILL:
@@ -245,21 +248,20 @@ int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 	struct co_vcpu *v = &vm->vcpu;
 	int ret;
 
-	if (r->vcpu != 0)
+	if (r->vcpu != 0 || (r->detail & ~CO_RUN_ON))
 		return -CO_EINVAL;
 	if (!v->started && !vm->killed)
 		return -CO_ESTATE;
 	if (!co_os_mutex_trylock(v->run_lock))
 		return -CO_EBUSY;
 	r->exit = CO_EXIT_NONE;
-	r->detail = r->nports = 0;
+	r->nports = 0;
 	ret = vm->killed ? 0 : co_memory_refresh(v);
 	while (!ret && r->exit == CO_EXIT_NONE) {
 		if (vm->killed) {
 			r->exit = CO_EXIT_KILLED;
 		} else if (vm->state != CO_VM_RUNNING) {
 			r->exit = CO_EXIT_SHUTDOWN;
-			r->detail = vm->shutdown_reason;
 		} else if (co_os_interrupted()) {
 			r->exit = CO_EXIT_INTR;
 		} else {
@@ -267,6 +269,7 @@ int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 			r->exit = handle(v, pass(v), r);
 		}
 	}
+	r->detail = r->exit == CO_EXIT_SHUTDOWN ? vm->shutdown_reason : 0;
 	fill_exit(v, r);
 	co_os_mutex_unlock(v->run_lock);
 	return ret;

@@ -45,6 +45,8 @@ static void free_vm(struct co_vm *vm)
 {
 	co_memory_free(vm);
 	co_vcpu_free(&vm->vcpu);
+	if (vm->notified)
+		co_os_wait_free(vm->notified);
 	if (vm->lock)
 		co_os_mutex_free(vm->lock);
 	co_os_free(vm, sizeof(*vm));
@@ -68,7 +70,8 @@ int co_vm_create(const struct co_vm_create *r, struct co_vm **out)
 	vm->frames = vm->ram_pages + CO_SPECIAL_FRAMES;
 	ret = -CO_ENOMEM;
 	vm->lock = co_os_mutex_new();
-	if (!vm->lock)
+	vm->notified = co_os_wait_new();
+	if (!vm->lock || !vm->notified)
 		goto fail;
 	ret = co_vcpu_init(vm, &vm->vcpu);
 	if (ret)

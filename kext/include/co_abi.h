@@ -29,7 +29,7 @@ typedef int co_s32; typedef long long co_s64;
 #endif
 #endif
 
-#define CO_ABI_VERSION 1u
+#define CO_ABI_VERSION 2u
 
 enum co_error {
 	CO_OK = 0,
@@ -146,7 +146,7 @@ struct co_vm_set {			/* start state of a vCPU; once, before CO_VCPU_RUN */
 enum co_exit {
 	CO_EXIT_NONE = 0,
 	CO_EXIT_INTR = 1,		/* a signal is pending for the caller */
-	CO_EXIT_EVENT = 2,		/* ports[0..nports) were notified by the guest */
+	CO_EXIT_EVENT = 2,		/* ports[0..nports) were notified; not with CO_RUN_ON */
 	CO_EXIT_SHUTDOWN = 3,		/* detail = SHUTDOWN_* (Xen's numbers) */
 	CO_EXIT_KILLED = 4,		/* CO_VM_STATUS has the reason */
 	CO_EXIT_CONSOLE = 5,		/* CONSOLEIO_write: text[0..nports) bytes */
@@ -154,12 +154,15 @@ enum co_exit {
 
 #define CO_RUN_PORTS	60u
 
+/* co_vcpu_run.detail, in: the guest's notices do not end the call, CO_EVENTS has them. */
+#define CO_RUN_ON	1u
+
 struct co_vcpu_run {
 	co_u32 size;
 	co_s32 result;
 	co_u32 vcpu;
 	co_u32 exit;			/* enum co_exit */
-	co_u32 detail;
+	co_u32 detail;			/* in: 0 or CO_RUN_ON; out: see enum co_exit */
 	co_u32 nports;			/* used entries of ports, or bytes of text */
 	union {
 		co_u32 ports[CO_RUN_PORTS];
@@ -171,6 +174,21 @@ struct co_event {			/* raise a port in the guest; any thread */
 	co_u32 size;
 	co_s32 result;
 	co_u32 port, pad;
+};
+
+/*
+ * Which ports the guest has notified since the last call; never waits.  The VM
+ * handle polls as readable while there are some.  A port is announced once: until
+ * it is taken, further notices cost the guest nothing.  `lazy` is a port whose
+ * notices may wait: when this call brings it, it is not announced again before the
+ * next call, which the caller promises to make soon.
+ */
+struct co_events {
+	co_u32 size;
+	co_s32 result;
+	co_u32 lazy;			/* 0: none */
+	co_u32 nports;
+	co_u32 ports[CO_RUN_PORTS];
 };
 
 struct co_vm_kill {			/* first reason wins */
@@ -196,6 +214,7 @@ struct co_counters {
 	co_u64 emulated;
 	co_u64 timer_exits, blocks;
 	co_u64 run_ns;			/* time inside the guest world */
+	co_u64 notices;			/* ports that the guest notified */
 };
 
 struct co_vm_status {
@@ -234,6 +253,7 @@ struct co_trace {
 #define CO_VM_STATUS		_IOWR(CO_IOC_GROUP, 20, struct co_vm_status)
 #define CO_VM_KILL		_IOWR(CO_IOC_GROUP, 21, struct co_vm_kill)
 #define CO_TRACE		_IOWR(CO_IOC_GROUP, 22, struct co_trace)
+#define CO_EVENTS		_IOWR(CO_IOC_GROUP, 23, struct co_events)
 
 _Static_assert(sizeof(struct co_hello) == 200, "co_hello");
 _Static_assert(sizeof(struct co_vm_create) == 64, "co_vm_create");
@@ -241,10 +261,11 @@ _Static_assert(sizeof(struct co_vm_map) == 40, "co_vm_map");
 _Static_assert(sizeof(struct co_vm_set) == 48, "co_vm_set");
 _Static_assert(sizeof(struct co_vcpu_run) == 264, "co_vcpu_run");
 _Static_assert(sizeof(struct co_event) == 16, "co_event");
+_Static_assert(sizeof(struct co_events) == 256, "co_events");
 _Static_assert(sizeof(struct co_vm_kill) == 168, "co_vm_kill");
-_Static_assert(sizeof(struct co_counters) == 152, "co_counters");
+_Static_assert(sizeof(struct co_counters) == 160, "co_counters");
 _Static_assert(sizeof(struct co_trace_entry) == 48, "co_trace_entry");
-_Static_assert(sizeof(struct co_vm_status) == 360, "co_vm_status");
+_Static_assert(sizeof(struct co_vm_status) == 368, "co_vm_status");
 _Static_assert(sizeof(struct co_trace) == 24, "co_trace");
 
 #endif

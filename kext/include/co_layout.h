@@ -206,6 +206,12 @@ struct mon_vm {
 	volatile co_u64 inbox_summary;	/* bit n: inbox[n] has bits */
 	volatile co_u64 inbox[64];
 
+	/* monitor -> host half: ports that the guest notified; taken by CO_EVENTS */
+	volatile co_u64 outbox_summary;	/* bit n: outbox[n] may have bits */
+	volatile co_u64 outbox[64];
+	volatile co_u32 lazy_port;	/* host half: not announced for now */
+	co_u32 pad0;
+
 	/* the monitor's */
 	co_u64 lock;			/* laid out for several vCPUs */
 	co_u32 pool_free, pool_free_count;
@@ -248,8 +254,9 @@ struct mon_vcpu {
 
 	/* exit to the host half */
 	co_u32 exit, exit_arg;
-	co_u32 exit_len, nports;
-	co_u32 ports[CO_RUN_PORTS];	/* or console text */
+	co_u32 exit_len;
+	co_u32 pad0;
+	char text[CO_RUN_PORTS * 4];	/* of the console */
 	char why[CO_WHY_LEN];
 	co_u64 deadline_ns;		/* 0: none */
 

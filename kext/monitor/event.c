@@ -99,12 +99,18 @@ static void close_port(u32 p)
 	__atomic_fetch_and(&SHARED->evtchn_pending[p / 64], ~(1ull << (p & 63)), __ATOMIC_SEQ_CST);
 }
 
-/* Tell the host half; several notifications travel together only within one exit. */
+/*
+ * Tell the host half.  A port that it has not taken yet is known to it already; the
+ * order of bit, summary and lazy_port is that of co_event_take, the other way round.
+ */
 static s64 notify_host(u32 port)
 {
-	V->ports[0] = port;
-	V->nports = 1;
-	mon_exit(MON_EXIT_EVENT);
+	COUNT(notices);
+	if (test_and_set(&VM->outbox[port / 64], port))
+		return 0;
+	__atomic_fetch_or(&VM->outbox_summary, 1ull << (port / 64), __ATOMIC_SEQ_CST);
+	if (port != VM->lazy_port)
+		mon_exit(MON_EXIT_EVENT);
 	return 0;
 }
 

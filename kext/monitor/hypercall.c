@@ -234,11 +234,11 @@ static s64 physdev(u32 op, u64 va)
 
 static s64 console_io(u32 op, u32 count, u64 va)
 {
-	u64 n = mon_min(count, sizeof(V->ports));
+	u64 n = mon_min(count, sizeof(V->text));
 
 	if (op != CONSOLEIO_write)
 		return -XEN_ENOSYS;
-	if (mon_get(V->ports, va, n))
+	if (mon_get(V->text, va, n))
 		return -XEN_EFAULT;
 	V->exit_len = (u32)n;
 	mon_exit(MON_EXIT_CONSOLE);

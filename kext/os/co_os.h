@@ -35,7 +35,8 @@ co_u64 co_os_held_pages(void);			/* all that this layer gave out and did not get
 co_u32 co_os_cpus(void);
 
 /* manager: a handle in the calling process for a VM.  Linux makes a new descriptor;
- * on Darwin the control handle that made the VM, os_file, becomes its handle. */
+ * on Darwin the control handle that made the VM, os_file, becomes its handle.  poll(2)
+ * on it says readable when co_event_ready(vm) does, and sleeps on vm->notified. */
 struct co_vm;
 int co_os_handle_create(struct co_vm *vm, void *os_file, co_s32 *handle);
 
@@ -52,7 +53,8 @@ int co_os_mutex_trylock(struct co_os_mutex *m);	/* 1: taken */
 void co_os_mutex_unlock(struct co_os_mutex *m);
 
 /* wait: sleep until done(arg) is true; 0, or -CO_EINTR on a signal.  A wake-up
- * between the test and the sleep is not lost.  wake may be called anywhere. */
+ * between the test and the sleep is not lost.  wake may be called anywhere, and also
+ * wakes who polls a handle that sleeps there. */
 struct co_os_wait;
 struct co_os_wait *co_os_wait_new(void);
 void co_os_wait_free(struct co_os_wait *w);

@@ -32,9 +32,9 @@ void mon_exit(u32 why)
 {
 	V->exit = why;
 	if (why == MON_EXIT_CONSOLE)
-		MUST(V->exit_len <= sizeof(V->ports));
+		MUST(V->exit_len <= sizeof(V->text));
 	if (why == MON_EXIT_EVENT)
-		MUST(V->nports <= CO_RUN_PORTS);
+		MUST(VM->outbox_summary);
 	if (V->dead || why == MON_EXIT_SHUTDOWN)
 		longjmp(over, 1);
 	mon_time_refresh();

@@ -8,6 +8,7 @@
  */
 #include "hostile.h"
 #include "xen/callback.h"
+#include "xen/event_channel.h"
 #include "xen/sched.h"
 
 struct start_info *start;
@@ -306,6 +307,13 @@ static void each_free_page(int write)
 	say(write ? "HOSTILE marked\n" : found ? "HOSTILE scanned FOUND\n" : "HOSTILE scanned clean\n");
 }
 
+static void notify_console(void)
+{
+	u32 port = CO_PORT_CONSOLE;
+
+	hyper(__HYPERVISOR_event_channel_op, EVTCHNOP_send, (u64)&port, 0, 0, 0);
+}
+
 void hostile_main(struct start_info *s)
 {
 	static const struct attack *const tables[] = {
@@ -324,10 +332,12 @@ void hostile_main(struct start_info *s)
 	say_number(ring());
 	put('\n');
 	still_sane();
-	/* Not hostile at all: N trips to the host and back, for the bench. */
+	/* Not hostile at all: N trips to the host and back, N notices, for the bench. */
 	for (int i = number("yield="); i > 0; i--)
 		hyper(__HYPERVISOR_sched_op, SCHEDOP_yield, 0, 0, 0, 0);
-	if (number("yield=") >= 0)
+	for (int i = number("notify="); i > 0; i--)
+		notify_console();
+	if (number("yield=") >= 0 || number("notify=") >= 0)
 		hyper(__HYPERVISOR_sched_op, SCHEDOP_shutdown, (u64)&off, 0, 0, 0);
 	if (number("mark") >= 0) {
 		each_free_page(1);

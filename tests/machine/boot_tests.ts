@@ -84,7 +84,13 @@ const rows: Row[] = [
   },
   { name: "cpu-amd", host: { cpu: "EPYC,-smap,-smep" }, guest: {}, off: USER_VIEW },
   // Linux distrusts the TSC of this model with two CPUs: no vDSO clock, so not that test.
-  { name: "cpu-two", host: { cpus: 2 }, guest: {}, off: TSC_STABLE, tests: ALL_BUT_VDSO },
+  {
+    name: "cpu-two",
+    host: { cpus: 2 },
+    guest: { polled: true },
+    off: TSC_STABLE,
+    tests: ALL_BUT_VDSO,
+  },
   { name: "cpu-la57", host: { cpu: "max,-smap,-smep,-erms,-fsrm,-pku" }, guest: {}, on: LA57 },
   {
     name: "cpu-la57-6.12",
@@ -96,7 +102,7 @@ const rows: Row[] = [
   {
     name: "kaslr-off",
     host: { append: "nokaslr" },
-    guest: { append: "nokaslr" },
+    guest: { append: "nokaslr", polled: true },
     tests: "fork_storm",
   },
   { name: "protect-none", host: {}, guest: {}, parameters: "protect=none" },

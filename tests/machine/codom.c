@@ -3,9 +3,10 @@
  * codom: one guest from a kernel ELF and an initrd, with nothing between the
  * device and the builder.  No libc, no worker: what fails here is the engine.
  *
- *	codom [-q] [-t] [-n NAME] KERNEL.elf INITRD|- [MEM_MIB [CMDLINE...]]
+ *	codom [-q] [-t] [-e] [-n NAME] KERNEL.elf INITRD|- [MEM_MIB [CMDLINE...]]
  *
- * -q prints no counters, -t always dumps the trace ring, -n names the VM.
+ * -q prints no counters, -t always dumps the trace ring, -n names the VM, -e has the
+ * guest's notices polled for by a second process, as the worker does (Linux only).
  * Copies the guest's console to stdout.  Exit status: 0 the guest powered off,
  * 10 + reason it shut down otherwise (11 reboot, 13 crash), 20 it was killed,
  * 1 it never ran.  There is no xenstore and no input.
@@ -18,7 +19,7 @@
 #include "../../kext/include/xen/io/console.h"
 #include "../../helperd/worker/builder/builder.h"
 
-/* ---- the host, in eight calls ---------------------------------------------- */
+/* ---- the host, in a few calls ---------------------------------------------- */
 
 #ifdef __APPLE__
 #define SYS(n)		(0x2000000 + (n))
@@ -38,6 +39,9 @@
 #define SYS_IOCTL	16
 #define SYS_MMAP	9
 #define SYS_LSEEK	8
+#define SYS_POLL	7
+#define SYS_FORK	57
+#define SYS_WAIT4	61
 #define ERR_INTR	4
 #endif
 #define O_RDWR_	2
@@ -267,8 +271,10 @@ struct options {
 	const char *kernel, *initrd, *name;
 	co_u64 mib;
 	char cmdline[MAX_GUEST_CMDLINE];
-	int quiet, trace;
+	int quiet, trace, events;
 };
+
+static co_u64 ring_gfn;
 
 static struct xencons_interface *build(const struct options *o)
 {
@@ -300,6 +306,7 @@ static struct xencons_interface *build(const struct options *o)
 	set.rsi = out.rsi;
 	set.cr3_gfn = out.cr3_gfn;
 	must(vm_fd, CO_VM_SET, &set, "CO_VM_SET");
+	ring_gfn = out.console_gfn;
 	return (void *)(map.address + (out.console_gfn << CO_PAGE_SHIFT));
 }
 
@@ -375,6 +382,7 @@ static void report(const struct options *o, int failed)
 	COUNTER(cr3_writes); COUNTER(wp_toggles); COUNTER(shadow_allocs);
 	COUNTER(shadow_recycles); COUNTER(unsyncs); COUNTER(resyncs);
 	COUNTER(emulated); COUNTER(timer_exits); COUNTER(blocks); COUNTER(run_ns);
+	COUNTER(notices);
 #undef COUNTER
 	say_pair("shadow_pages", s.shadow_pages);
 	say_pair("shadow_used", s.shadow_used);
@@ -382,7 +390,49 @@ static void report(const struct options *o, int failed)
 	say("\n");
 }
 
-static int run(struct xencons_interface *ring)
+#ifndef __APPLE__
+/* The second process: sleeps on the handle, takes what was notified, until the VM ends. */
+static void serve_events(void)
+{
+	struct co_vm_map map = { .size = sizeof(map), .pages = 1, .writable = 1, .gfn = ring_gfn };
+	struct co_event ev = { .size = sizeof(ev), .port = CO_PORT_CONSOLE };
+	struct { int fd; short events, revents; } ready = { vm_fd, 1, 0 };
+	struct co_vm_status s;
+	co_u64 taken = 0, wakes = 0;
+
+	must(vm_fd, CO_VM_MAP, &map, "CO_VM_MAP");
+	do {
+		struct co_events e = { .size = sizeof(e) };
+
+		wakes += sys(SYS_POLL, (long)&ready, 1, 100, 0, 0, 0) == 1;
+		must(vm_fd, CO_EVENTS, &e, "CO_EVENTS");
+		taken += e.nports;
+		if (drain((void *)map.address))
+			must(vm_fd, CO_EVENT, &ev, "CO_EVENT");
+		memset(&s, 0, sizeof(s));
+		s.size = sizeof(s);
+		must(vm_fd, CO_VM_STATUS, &s, "CO_VM_STATUS");
+	} while (s.state <= CO_VM_RUNNING);
+	drain((void *)map.address);
+	say("codom: events");
+	say_pair("taken", taken);
+	say_pair("wakes", wakes);
+	say("\n");
+	quit(0);
+}
+
+static void second_process(void)
+{
+	long pid = sys(SYS_FORK, 0, 0, 0, 0, 0, 0);
+
+	if (pid < 0)
+		die("-e", "no second process");
+	if (!pid)
+		serve_events();
+}
+#endif
+
+static int run(struct xencons_interface *ring, co_u32 how)
 {
 	static struct co_vcpu_run r;
 
@@ -393,6 +443,7 @@ static int run(struct xencons_interface *ring)
 		r.size = sizeof(r);
 		r.result = 0;
 		r.vcpu = 0;
+		r.detail = how;
 		rc = call(vm_fd, CO_VCPU_RUN, &r);
 		if (rc == -ERR_INTR)
 			continue;
@@ -408,7 +459,7 @@ static int run(struct xencons_interface *ring)
 		}
 		if (r.exit == CO_EXIT_CONSOLE && r.nports <= sizeof(r.text))
 			put(1, r.text, r.nports);
-		if (drain(ring))
+		if (!how && drain(ring))
 			must(vm_fd, CO_EVENT, &ev, "CO_EVENT");
 		if (r.exit == CO_EXIT_SHUTDOWN)
 			return r.detail == SHUTDOWN_poweroff ? 0 : 10 + (int)(r.detail & 7);
@@ -441,6 +492,9 @@ static void parse(struct options *o, char **argv)
 		switch ((*argv)[1]) {
 		case 'q': o->quiet = 1; break;
 		case 't': o->trace = 1; break;
+#ifndef __APPLE__
+		case 'e': o->events = 1; break;
+#endif
 		case 'n':
 			if (argv[1]) {
 				o->name = *++argv;
@@ -451,7 +505,7 @@ static void parse(struct options *o, char **argv)
 		}
 	}
 	if (!argv[0] || !argv[1])
-		die("usage", "codom [-q] [-t] [-n NAME] KERNEL.elf INITRD|- [MEM_MIB [CMDLINE...]]");
+		die("usage", "codom [-q] [-t] [-e] [-n NAME] KERNEL.elf INITRD|- [MEM_MIB [CMDLINE...]]");
 	o->kernel = *argv++;
 	o->initrd = *argv++;
 	if (*argv) {
@@ -483,7 +537,15 @@ __attribute__((used, noreturn)) void codom_main(long *stack)
 	must(control, CO_VM_CREATE, &create, "CO_VM_CREATE");
 	vm_fd = open_handle(create.handle);
 	ring = build(&o);
-	status = run(ring);
+#ifndef __APPLE__
+	if (o.events)
+		second_process();
+#endif
+	status = run(ring, o.events ? CO_RUN_ON : 0);
+#ifndef __APPLE__
+	if (o.events)
+		sys(SYS_WAIT4, -1, 0, 0, 0, 0, 0);
+#endif
 	drain(ring);
 	report(&o, status != 0);
 	sys(SYS_CLOSE, vm_fd, 0, 0, 0, 0, 0);

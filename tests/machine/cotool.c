@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,6 +190,11 @@ static void abuse_handle(void)
 	event.port = ~0u;
 	rc = ioctl(fd, CO_EVENT, &event);
 	refused("event_minus_1", rc, event.result);
+	struct co_events events = { .size = sizeof(events), .lazy = CO_MAX_PORTS };
+	rc = ioctl(fd, CO_EVENTS, &events);
+	refused("lazy_beyond", rc, events.result);
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+	expect("nothing_notified", poll(&ready, 1, 0) == 0, "readable", 0);
 	struct co_trace trace = { .size = sizeof(trace), .max = ~0u, .address = 0xffff888000000000ull };
 	rc = ioctl(fd, CO_TRACE, &trace);
 	expect("trace_kernel_address", rc != 0 || trace.result < 0 || trace.count == 0, "count %lld",

@@ -8,6 +8,8 @@ export interface GuestOptions {
   /** MiB */
   memory?: number;
   append?: string;
+  /** The guest's notices go to a second process that polls, as with the worker. */
+  polled?: boolean;
 }
 
 /** A host with everything that codom needs for these guest kernels. */
@@ -31,8 +33,10 @@ export async function hostWithGuests(
 
 /** The command line that runs a Linux guest to its end. */
 export function codom(options: GuestOptions): string {
-  const { kernel = "6.1-cloud", memory = 192, append = "" } = options;
-  return `/codom /${kernel}.elf /${kernel}.initrd ${memory} console=hvc0 quiet panic=-1 ${append}`;
+  const { kernel = "6.1-cloud", memory = 192, append = "", polled } = options;
+  return `/codom ${
+    polled ? "-e" : ""
+  } /${kernel}.elf /${kernel}.initrd ${memory} console=hvc0 quiet panic=-1 ${append}`;
 }
 
 export function hostile(args: string, quiet = "-q"): string {

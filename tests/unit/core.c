@@ -137,7 +137,7 @@ static void limit(void)
 static void transport(void)
 {
 	static const u32 commands[] = { CO_HELLO, CO_VM_CREATE, CO_VM_DESTROY, CO_VM_MAP, CO_VM_SET,
-					CO_VCPU_RUN, CO_EVENT, CO_VM_STATUS, CO_VM_KILL, CO_TRACE };
+					CO_VCPU_RUN, CO_EVENT, CO_EVENTS, CO_VM_STATUS, CO_VM_KILL, CO_TRACE };
 	struct { u32 size; s32 result; char rest[600]; } arg;
 	s32 handle;
 	struct co_vm *vm = create(&handle);

@@ -14,7 +14,7 @@ static u32 scripted(struct co_vcpu *v)
 
 static struct co_vcpu_run run_script(struct co_vm *vm, u32 a, u32 b, u32 c)
 {
-	struct co_vcpu_run run = { .exit = 99, .detail = 99, .nports = 99 };
+	struct co_vcpu_run run = { .exit = 99, .nports = 99 };
 	u32 s[8] = { a, b, c, MON_EXIT_EVENT, MON_EXIT_EVENT, MON_EXIT_EVENT, MON_EXIT_EVENT, MON_EXIT_EVENT };
 
 	memcpy(script, s, sizeof(s));
@@ -23,6 +23,13 @@ static struct co_vcpu_run run_script(struct co_vm *vm, u32 a, u32 b, u32 c)
 	CHECK(CALL(vm, CO_VCPU_RUN, &run) == 0);
 	guest = NULL;
 	return run;
+}
+
+/* As the monitor does when the guest sends. */
+static void notify(struct co_vm *vm, u32 port)
+{
+	vm->mon->outbox[port / 64] |= 1ull << (port & 63);
+	vm->mon->outbox_summary |= 1ull << (port / 64);
 }
 
 static void exits(void)
@@ -34,9 +41,8 @@ static void exits(void)
 	struct co_vm *vm = started(&handle);
 	struct mon_vcpu *mon = vm->vcpu.mon;
 
-	mon->nports = 2;
-	mon->ports[0] = 7;
-	mon->ports[1] = 9;
+	notify(vm, 7);
+	notify(vm, 9);
 	r = run_script(vm, MON_EXIT_IRQ, MON_EXIT_NONE, MON_EXIT_EVENT);
 	CHECK(r.exit == CO_EXIT_EVENT && r.nports == 2 && r.ports[0] == 7 && r.ports[1] == 9);
 	CHECK(fake_interrupt() == 0xec && mon->counters.interrupts == 1 && step == 3);
@@ -49,10 +55,9 @@ static void exits(void)
 	mon->exit_arg = 0;
 	r = run_script(vm, MON_EXIT_MC, MON_EXIT_TIMER, MON_EXIT_EVENT);
 	CHECK(fake_interrupt() == 18);
-	mon->nports = ~0u;
 	r = run_script(vm, MON_EXIT_EVENT, 0, 0);
-	CHECK(r.nports == CO_RUN_PORTS);
-	memcpy(mon->ports, "hello", 5);
+	CHECK(r.exit == CO_EXIT_EVENT && !r.nports && !r.detail);
+	memcpy(mon->text, "hello", 5);
 	mon->exit_len = 5;
 	r = run_script(vm, MON_EXIT_CONSOLE, 0, 0);
 	CHECK(r.exit == CO_EXIT_CONSOLE && r.nports == 5 && !memcmp(r.text, "hello", 5));
@@ -66,6 +71,60 @@ static void exits(void)
 	CHECK(r.exit == CO_EXIT_SHUTDOWN && r.detail == 3 && step == 0);
 	CHECK(CALL(vm, CO_VM_KILL, &late) == 0 && CALL(vm, CO_VM_STATUS, &st) == 0);
 	CHECK(st.state == CO_VM_SHUTDOWN && st.shutdown_reason == 3 && !st.why[0]);
+	fake_close(handle, co_vm_destroy);
+	all_gone("closed");
+}
+
+static struct co_events taken(struct co_vm *vm, u32 lazy)
+{
+	struct co_events e = { .lazy = lazy, .nports = 99 };
+
+	CHECK(CALL(vm, CO_EVENTS, &e) == 0);
+	return e;
+}
+
+/* The guest's notices without the end of a run: each is announced once, none is lost. */
+static void events(void)
+{
+	struct co_vcpu_run run = { .detail = CO_RUN_ON };
+	struct co_events e, bad = { .lazy = CO_MAX_PORTS };
+	u32 s[8] = { MON_EXIT_EVENT, MON_EXIT_EVENT, MON_EXIT_IRQ, MON_EXIT_CONSOLE }, seen = 0;
+	s32 handle;
+	struct co_vm *vm = started(&handle);
+
+	CHECK(!co_event_ready(vm) && !taken(vm, 0).nports);
+	notify(vm, 2);
+	memcpy(script, s, sizeof(s));
+	step = 0;
+	guest = scripted;
+	CHECK(CALL(vm, CO_VCPU_RUN, &run) == 0 && run.exit == CO_EXIT_CONSOLE && step == 4);
+	guest = NULL;
+	run.detail = 2;
+	CHECK(CALL(vm, CO_VCPU_RUN, &run) == -CO_EINVAL);
+	CHECK(co_event_ready(vm));
+	e = taken(vm, 0);
+	CHECK(e.nports == 1 && e.ports[0] == 2 && !co_event_ready(vm) && !taken(vm, 0).nports);
+
+	notify(vm, 2);				/* a lazy one is silent once it was taken, */
+	notify(vm, CO_MAX_PORTS - 1);
+	CHECK(taken(vm, 2).nports == 2 && vm->mon->lazy_port == 2);
+	notify(vm, 2);
+	CHECK(!co_event_ready(vm));
+	notify(vm, 3);				/* the others of its word are not, */
+	CHECK(co_event_ready(vm));
+	e = taken(vm, 2);			/* and it comes along */
+	CHECK(e.nports == 2 && e.ports[0] == 2 && e.ports[1] == 3 && vm->mon->lazy_port == 2);
+	CHECK(!taken(vm, 2).nports && !vm->mon->lazy_port);
+	notify(vm, 2);
+	CHECK(co_event_ready(vm));
+
+	for (u32 port = 0; port < CO_MAX_PORTS; port++)
+		notify(vm, port);
+	for (u32 n; (n = (e = taken(vm, 5)).nports); seen += n)
+		for (u32 i = 0; i < n; i++)
+			CHECK(e.ports[i] == seen + i);
+	CHECK(seen == CO_MAX_PORTS && !vm->mon->outbox_summary);
+	CHECK(CALL(vm, CO_EVENTS, &bad) == -CO_EINVAL);
 	fake_close(handle, co_vm_destroy);
 	all_gone("closed");
 }
@@ -128,7 +187,6 @@ static u32 blocking(struct co_vcpu *v)
 		return MON_EXIT_BLOCK;
 	}
 	v->vm->mon->inbox_summary = 0;
-	v->mon->nports = 0;
 	return MON_EXIT_EVENT;
 }
 
@@ -243,6 +301,7 @@ int main(void)
 	if (start())
 		return 1;
 	RUN(exits);
+	RUN(events);
 	RUN(monitor_kills);
 	RUN(event_wakes);
 	RUN(timer_wakes);

@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/poll.h>
 #include <asm/cpufeature.h>
 #include "seam.h"
 #include "../../core/core.h"
@@ -59,6 +60,14 @@ static int vm_mmap_file(struct file *file, struct vm_area_struct *vma)
 	return co_linux_ram_mmap(file, vma, vm->ram);
 }
 
+static __poll_t vm_poll(struct file *file, poll_table *table)
+{
+	struct co_vm *vm = file->private_data;
+
+	poll_wait(file, co_linux_wait_head(vm->notified), table);
+	return co_event_ready(vm) ? EPOLLIN | EPOLLRDNORM : 0;
+}
+
 static int vm_release(struct inode *inode, struct file *file)
 {
 	co_vm_destroy(file->private_data);
@@ -69,6 +78,7 @@ const struct file_operations co_vm_fops = {
 	.owner = THIS_MODULE,
 	.unlocked_ioctl = vm_ioctl,
 	.mmap = vm_mmap_file,
+	.poll = vm_poll,
 	.release = vm_release,
 };
 

@@ -4,6 +4,7 @@
 #define CO_LINUX_SEAM_H
 
 #include <linux/atomic.h>
+#include <linux/wait.h>
 #include "co_os.h"
 
 extern atomic64_t co_linux_held;	/* pages given out and not back */
@@ -11,7 +12,6 @@ extern const struct file_operations co_vm_fops;
 
 int co_linux_ram_mmap(struct file *file, struct vm_area_struct *vma, struct co_os_ram *ram);
 int co_linux_world_init(void);
-void co_linux_world_exit(void);
-struct co_os_ram *co_linux_vm_ram(struct co_vm *vm);
+wait_queue_head_t *co_linux_wait_head(struct co_os_wait *w);
 
 #endif

@@ -61,6 +61,11 @@ int co_os_wait_until(struct co_os_wait *w, int (*done)(void *), void *arg)
 	return wait_event_interruptible(w->q, done(arg)) ? -CO_EINTR : 0;
 }
 
+wait_queue_head_t *co_linux_wait_head(struct co_os_wait *w)
+{
+	return &w->q;
+}
+
 void co_os_wait_wake(struct co_os_wait *w)
 {
 	wake_up_all(&w->q);

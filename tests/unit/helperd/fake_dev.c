@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,7 +31,9 @@ static struct fake_state *fake_state;
 static struct co_vm_set fake_set;
 static struct co_vcpu_run fake_pending;
 static int fake_started, fake_full;
-static co_u64 fake_events;
+static co_u64 fake_events;		/* for the guest: bit n: port n */
+static co_u64 fake_notified;		/* by the guest */
+static int fake_notified_fd = -1;
 
 int dev_open(const char *path)
 {
@@ -165,6 +168,29 @@ int dev_event(int vm, co_u32 port)
 	return 0;
 }
 
+/* The handle itself cannot be polled as the real one can. */
+int dev_events_fd(int vm)
+{
+	(void)vm;
+	if (fake_notified_fd < 0)
+		fake_notified_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return fake_notified_fd;
+}
+
+int dev_events(int vm, struct co_events *e)
+{
+	co_u64 junk;
+
+	(void)vm;
+	pthread_mutex_lock(&fake_lock);
+	if (read(fake_notified_fd, &junk, sizeof(junk)) < 0 && errno != EAGAIN)
+		e->nports = 0;
+	for (e->nports = 0; fake_notified; fake_notified &= fake_notified - 1)
+		e->ports[e->nports++] = (co_u32)__builtin_ctzll(fake_notified);
+	pthread_mutex_unlock(&fake_lock);
+	return 0;
+}
+
 static void *fake_thread(void *arg)
 {
 	(void)arg;
@@ -206,9 +232,13 @@ void fake_exit(const struct co_vcpu_run *run)
 
 void fake_notify(co_u32 port)
 {
-	struct co_vcpu_run run = { .exit = CO_EXIT_EVENT, .nports = 1, .ports = { port } };
+	static const co_u64 one = 1;
 
-	fake_exit(&run);
+	pthread_mutex_lock(&fake_lock);
+	fake_notified |= 1ull << port;
+	if (write(fake_notified_fd, &one, sizeof(one)) < 0)
+		perror("fake_notify");
+	pthread_mutex_unlock(&fake_lock);
 }
 
 void fake_wait(void)
