@@ -27,6 +27,7 @@ const EXITS: Record<ErrorName, number> = {
   LIMIT: EXIT.tempFail,
   GUEST: EXIT.failure,
   WORKER: EXIT.osError,
+  DISK: EXIT.noInput,
 };
 
 function isErrorName(name: unknown): name is ErrorName {

@@ -409,6 +409,7 @@ export const ERRORS = {
   LIMIT: { number: 21, text: "a limit was reached", hint: "wait or stop something first" },
   GUEST: { number: 22, text: "the guest did not do as asked", hint: "colinux logs shows what it said" },
   WORKER: { number: 23, text: "the VM's worker died", hint: "colinux up starts the VM again" },
+  DISK: { number: 24, text: "the disk cannot be used", hint: "see the message for the file" },
 } as const;
 
 export type ErrorName = keyof typeof ERRORS;

@@ -227,6 +227,8 @@ static int wk_prepare(struct wk *w, struct err *e)
 		err = wk_sandbox_drop(w->setup, e);
 	if (!err)
 		err = wk_open_files(w, e);
+	if (!err)
+		err = wk_disks_open(w, e);
 	/* The vCPU's pipe is the last thing that needs making: no new ones in the sandbox. */
 	w->vcpu = err ? NULL : wk_vcpu_new(w);
 	if (!err && !w->vcpu)
@@ -252,7 +254,7 @@ static int wk_serve(struct wk *w, struct err *e)
 	wk_console_connect(w->console, wk_frame(w, w->out.console_gfn));
 	wk_port_bind(w, CO_PORT_XENSTORE, xs_wire_serve, wire);
 	wk_port_bind(w, CO_PORT_CONSOLE, wk_console_serve, w->console);
-	return 0;
+	return wk_disks_serve(w, e);
 }
 
 int main(void)

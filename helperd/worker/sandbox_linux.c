@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <grp.h>
+#include <linux/fs.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -82,6 +83,8 @@ static const int wk_sandbox_calls[] = {
 	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(close),
 	SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(shutdown),		/* colinuxd */
 	SCMP_SYS(poll), SCMP_SYS(restart_syscall), SCMP_SYS(clock_gettime),	/* the loop */
+	SCMP_SYS(preadv), SCMP_SYS(preadv2), SCMP_SYS(pwritev),			/* disks */
+	SCMP_SYS(fdatasync), SCMP_SYS(fallocate),
 	SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(brk), SCMP_SYS(madvise),	/* malloc, stacks */
 	SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq),		/* the vCPU's thread */
 	SCMP_SYS(rt_sigaction),			/* the first pthread_create */
@@ -91,7 +94,7 @@ static const int wk_sandbox_calls[] = {
 };
 
 static const unsigned long wk_sandbox_ioctls[] = {
-	CO_VM_SET, CO_VCPU_RUN, CO_EVENT, CO_EVENTS, CO_VM_STATUS, CO_VM_KILL,
+	CO_VM_SET, CO_VCPU_RUN, CO_EVENT, CO_EVENTS, CO_VM_STATUS, CO_VM_KILL, BLKDISCARD,
 };
 
 static int wk_sandbox_filter(void)

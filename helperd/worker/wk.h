@@ -28,6 +28,7 @@
 struct wk_xs;
 struct wk_console;
 struct wk_vcpu;
+struct wk_disks;
 
 typedef void (*wk_port_fn)(void *arg);
 
@@ -46,6 +47,7 @@ struct wk {
 	struct wk_xs *xs;
 	struct wk_console *console;
 	struct wk_vcpu *vcpu;
+	struct wk_disks *disks;
 	struct { wk_port_fn fn; void *arg; } ports[WK_PORTS];
 	bool built, over;
 };
@@ -81,6 +83,11 @@ void wk_console_write(struct wk_console *c, json_int_t id, const json_t *params)
 void wk_console_flush(struct wk_console *c);		/* tells colinuxd at once */
 const char *wk_console_panic(const struct wk_console *c);	/* "" or the kernel's last cry */
 void wk_console_free(struct wk_console *c);
+
+/* block.c */
+int wk_disks_open(struct wk *w, struct err *e);		/* as the owner, before the sandbox closes */
+int wk_disks_serve(struct wk *w, struct err *e);	/* once xenstore is there */
+void wk_disks_free(struct wk *w);
 
 /* sandbox_<os>.c */
 int wk_sandbox_drop(const json_t *setup, struct err *e);	/* becomes the owner, for good */

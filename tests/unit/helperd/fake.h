@@ -3,9 +3,16 @@
 #ifndef FAKE_H
 #define FAKE_H
 
+#include <stddef.h>
+
 #include "co_abi.h"
 
 void fake_guest(co_u8 *memory, co_u64 start_info);	/* the guest: returns to idle for good */
+
+extern co_u64 *fake_grants;		/* the guest's grant table */
+/* A xenstore call: the answer's type and payload (4097 bytes). */
+co_u32 fake_xs_call(co_u32 type, const char *data, size_t len, char *payload);
+const char *fake_disk(co_u8 *memory);	/* fake_disk.c: "" or what went wrong */
 
 void fake_exit(const struct co_vcpu_run *run);
 void fake_notify(co_u32 port);

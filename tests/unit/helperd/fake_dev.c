@@ -27,6 +27,7 @@ struct fake_state {
 static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t fake_cond = PTHREAD_COND_INITIALIZER;
 static co_u8 *fake_memory;
+co_u64 *fake_grants;
 static struct fake_state *fake_state;
 static struct co_vm_set fake_set;
 static struct co_vcpu_run fake_pending;
@@ -119,6 +120,8 @@ int dev_vm_map(int vm, co_u64 gfn, co_u64 pages, void **at)
 	fake_state = fake_state_of(vm);
 	if (!gfn)
 		fake_memory = p;
+	else
+		fake_grants = p;
 	*at = p;
 	return 0;
 }

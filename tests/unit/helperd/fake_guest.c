@@ -100,7 +100,7 @@ static co_u32 xs_message(char *payload)
 	}
 }
 
-static co_u32 xs_call(co_u32 type, const char *data, size_t len, char *payload)
+co_u32 fake_xs_call(co_u32 type, const char *data, size_t len, char *payload)
 {
 	struct xsd_sockmsg head = { .type = type, .req_id = 7, .len = (co_u32)len };
 
@@ -137,12 +137,12 @@ static void serve(int reboots)
 	static const char watch[] = "control/shutdown\0shut";
 	char payload[4097];
 
-	if (xs_call(XS_READ, "name", 5, payload) == XS_READ) {
+	if (fake_xs_call(XS_READ, "name", 5, payload) == XS_READ) {
 		say("name ");
 		say(payload);
 		say("\r\n");
 	}
-	xs_call(XS_WATCH, watch, sizeof(watch), payload);
+	fake_xs_call(XS_WATCH, watch, sizeof(watch), payload);
 	say("login: ");
 	for (;;) {
 		if (LOAD(xs->rsp_prod) != xs->rsp_cons) {
@@ -150,7 +150,7 @@ static void serve(int reboots)
 
 			xs_get(&head, sizeof(head));
 			xs_get(payload, head.len);
-			if (xs_call(XS_READ, "control/shutdown", 17, payload) == XS_READ &&
+			if (fake_xs_call(XS_READ, "control/shutdown", 17, payload) == XS_READ &&
 			    !strcmp(payload, "poweroff")) {
 				say("\r\nPower down\r\n");
 				shut_down(0);
@@ -205,6 +205,13 @@ void fake_guest(co_u8 *memory, co_u64 start_info)
 	} else if (!strcmp(what, "bad-xenstore")) {
 		STORE(xs->req_prod, 0x80000000u);
 		fake_notify(CO_PORT_XENSTORE);
+	} else if (!strcmp(what, "disk")) {
+		const char *why = fake_disk(memory);
+
+		say(why[0] ? "disk bad: " : "disk good");
+		say(why);
+		say("\r\n");
+		serve(0);
 	} else if (!strcmp(what, "flood")) {
 		flood();
 		serve(0);

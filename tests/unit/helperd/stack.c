@@ -289,6 +289,32 @@ static void viewers(void)
 	drop("a");
 }
 
+static void disks(void)
+{
+	char path[160];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/disk", d.dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(fd >= 0 && !ftruncate(fd, 1 << 20));
+	json_array_clear(c.events);
+	DO(&c, "vm.create", "{\"name\":\"a\",\"memory\":67108864,\"kernel\":{\"path\":\"" KERNEL "\"},"
+	   "\"cmdline\":\"disk\",\"readyConsole\":\"login: \","
+	   "\"disks\":[{\"name\":\"root\",\"path\":\"%s\",\"readOnly\":false}]}", path);
+	/* It is another VM's now, and stays so. */
+	FAILS("BUSY", "disk d: ", &c, "vm.create", "{\"name\":\"b\",\"memory\":67108864,\"kernel\":{\"path\":\""
+	      KERNEL "\"},\"disks\":[{\"name\":\"d\",\"path\":\"%s\",\"readOnly\":true}]}", path);
+	DO(&c, "console.attach", NAME("a"));
+	DO(&c, "vm.start", NAME("a"));
+	CHECK(wait_text(&c, "disk good"));
+	drop("a");
+	FAILS("DISK", "disk d: /nowhere: No such file", &c, "vm.create", "{\"name\":\"b\",\"memory\":67108864,"
+	      "\"kernel\":{\"path\":\"" KERNEL "\"},"
+	      "\"disks\":[{\"name\":\"d\",\"path\":\"/nowhere\",\"readOnly\":true}]}");
+	close(fd);
+	unlink(path);
+}
+
 static void malformed(void)
 {
 	static const char *const lines[] = {
@@ -429,6 +455,7 @@ int main(void)
 	RUN(force);
 	RUN(other_users);
 	RUN(viewers);
+	RUN(disks);
 	RUN(malformed);
 	RUN(nothing_left);
 	RUN(limits);

@@ -6,9 +6,9 @@ HD_INCLUDES := -I$(HELPERD)/lib -I$(HELPERD)/root -I$(HELPERD)/worker -I$(TOP)/k
 HD_HDRS := $(HDRS) $(wildcard $(HELPERD)/lib/*.h $(HELPERD)/root/*.h $(HELPERD)/worker/*.h \
 	$(HELPERD)/proto/table.inc helperd/*.h)
 HD_LIB := $(filter-out $(HELPERD)/lib/dev.c,$(wildcard $(HELPERD)/lib/*.c))
-HD_FAKE := helperd/fake_dev.c helperd/fake_guest.c
+HD_FAKE := helperd/fake_dev.c helperd/fake_guest.c helperd/fake_disk.c
 
-TESTS += stack ends console nomem xenbus
+TESTS += stack ends console nomem xenbus block block_tsan disks
 .DEFAULT_GOAL := all
 
 # colinuxd with the sanitizers; the worker without, for its sandbox is real.
@@ -37,6 +37,17 @@ HD_HALF := helperd/half.c $(addprefix $(HELPERD)/worker/,grant.c xenbus.c xensto
 	$(addprefix $(HELPERD)/lib/,loop.c log.c err.c)
 $(OUT)/xenbus: helperd/xenbus.c $(HD_HALF) $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
+
+HD_BLOCK := helperd/front.c $(HD_HALF) $(addprefix $(HELPERD)/worker/,block.c block_io.c block_file.c)
+HD_BLOCK_CC := -Wno-format-truncation $(HD_INCLUDES) -pthread -Wl,--wrap=preadv,--wrap=preadv2,--wrap=pwritev,--wrap=fdatasync
+$(OUT)/block: helperd/block.c $(HD_BLOCK) $(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) $(HD_BLOCK_CC) -o $@ $(filter %.c,$^) -ljansson
+$(OUT)/disks: helperd/disks.c $(HD_BLOCK) $(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) $(HD_BLOCK_CC) -fno-builtin -Wl,--wrap=malloc,--wrap=calloc,--wrap=strdup,--wrap=strndup -o $@ \
+		$(filter %.c,$^) -ljansson
+# The same for races between its threads.
+$(OUT)/block_tsan: helperd/block.c $(HD_BLOCK) $(HD_HDRS) | $(OUT)
+	$(CC) $(filter-out -fsanitize=%,$(CFLAGS)) -fsanitize=thread -Wno-tsan $(HD_BLOCK_CC) -o $@ $(filter %.c,$^) -ljansson
 
 $(OUT)/failing-colinuxd: $(wildcard $(HELPERD)/root/*.c) $(HD_LIB) $(HD_FAKE) helperd/fail_alloc.c $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DHD_BUILD='"unit"' -pthread -fno-builtin \

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * block: one disk of the guest's, in three files.
+ *
+ *   block_file.c   the file or block device: open, lock, size, flush, discard
+ *   block_io.c     the ring, and the threads that do what it asks
+ *   block.c        the handshake, and the list of disks
+ */
+#ifndef WK_BLOCK_H
+#define WK_BLOCK_H
+
+#include <sys/uio.h>
+
+#include "../../kext/include/xen/io/blkif.h"
+#include "device.h"
+
+#define WK_DISKS_MAX		16u	/* xvda .. xvdp */
+#define WK_DISK_SECTOR		512u	/* what the protocol counts in */
+#define WK_DISK_THREADS		4u	/* requests of one disk that wait for the host at once */
+#define WK_DISK_SEGMENTS	256u	/* of one request: 1 MiB */
+#define WK_DISK_NAME		40u
+#define WK_DISK_ENTRIES		32u	/* of a one-page ring */
+
+/* ---- block_file.c ------------------------------------------------------------ */
+
+struct wk_disk_file {
+	int fd;				/* -1: not open */
+	char name[WK_DISK_NAME];
+	const char *path;		/* the setup's */
+	bool read_only, device;
+	uint64_t sectors;
+	uint32_t discard;		/* granularity in bytes; 0: cannot */
+};
+
+/* From one of setup's "disks": opened, locked, measured, or why not. */
+int wk_disk_open(struct wk_disk_file *f, const json_t *spec, struct err *e);
+/* 0 or an errno.  Flush: what was written before is on the medium. */
+int wk_disk_flush(const struct wk_disk_file *f);
+int wk_disk_discard(const struct wk_disk_file *f, uint64_t sector, uint64_t count);
+
+/* ---- block_io.c --------------------------------------------------------------- */
+
+struct wk_disk_request {
+	struct wk_disk_request *next;
+	union blkif_sring_entry entry;	/* our copy of what the guest asked */
+	uint8_t operation;		/* as the answer names it */
+	xen_s16 status;
+	uint64_t sector;
+	uint32_t niov;
+	struct iovec iov[WK_DISK_SEGMENTS];
+};
+
+struct wk_disk {
+	struct wk *w;
+	struct wk_disk_file file;
+	struct wk_xenbus *bus;
+	uint32_t number;		/* 0 is xvda */
+	pthread_mutex_t lock;		/* of all below */
+	pthread_cond_t work;
+	unsigned int threads, idle, running;
+	bool alone;			/* a barrier runs */
+	bool broken;			/* the guest's ring is impossible: served no more */
+	bool accused;			/* of that, in the log */
+	bool over;			/* the threads end */
+	struct xen_sring *ring;		/* NULL: no frontend */
+	uint32_t port;
+	uint32_t taken, answered, told;	/* free-running indices of the ring: ours, private */
+	struct wk_disk_request *head, **tail, *free;
+	pthread_t thread[WK_DISK_THREADS];
+	bool slow;			/* atomic: the last write took long */
+	bool no_peek;			/* atomic: the file system cannot tell what is cached */
+	bool complained;		/* atomic: an error was logged */
+	struct wk_disk_request requests[WK_DISK_ENTRIES];
+};
+
+void wk_disk_init(struct wk_disk *d);
+int wk_disk_start(struct wk_disk *d, void *ring, uint32_t port);	/* 0 or an errno */
+void wk_disk_kick(void *disk);		/* the guest's notice; any thread */
+void wk_disk_stop(struct wk_disk *d);	/* no more answers; what runs goes on */
+bool wk_disk_busy(struct wk_disk *d);
+void wk_disk_end(struct wk_disk *d);	/* waits for what runs */
+
+/* ---- block.c: see also wk.h --------------------------------------------------- */
+
+struct wk_disks {
+	uint32_t count;
+	struct wk_disk disk[];
+};
+
+#endif
