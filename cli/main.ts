@@ -9,6 +9,7 @@ import { completeCommand, completionCommand } from "./commands/completion.ts";
 import { consoleCommand } from "./commands/console.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { hostCommand } from "./commands/host.ts";
+import { imageCommand } from "./commands/image.ts";
 import { logsCommand } from "./commands/logs.ts";
 import { lsCommand } from "./commands/ls.ts";
 import { rmCommand } from "./commands/rm.ts";
@@ -84,6 +85,7 @@ function bareProgram(): Command {
     .addCommand(schemaCommand())
     .addCommand(doctorCommand())
     .addCommand(hostCommand())
+    .addCommand(imageCommand())
     .addCommand(rpcCommand());
 }
 

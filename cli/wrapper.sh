@@ -9,7 +9,8 @@
 # connects to or listens on is named in `sockets`, every program it runs in
 # `programs`.
 set -u
-PATH=${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}
+# A user's PATH may lack the folders where mke2fs is.
+PATH=${PATH:-/usr/local/sbin:/usr/local/bin:/usr/bin:/bin}:/usr/sbin:/sbin
 export PATH
 
 fail() {
@@ -114,7 +115,9 @@ if [ -n "$COLINUX_SOURCE_DIR" ]; then
 	writable=$writable,$prefix/vhost
 fi
 
-programs=$self,setpriv,sh,apt-get,apt-cache,dpkg-deb,sudo
+programs=$self,setpriv,sh,apt-get,apt-cache,apt-config,dpkg-deb,sudo
+# Images: what builds, copies and packs them.
+programs=$programs,mmdebstrap,unshare,mke2fs,e2fsck,debugfs,openssl,tar,cp,mv,rm,sync
 
 exec "$code/deno" run --quiet --no-prompt --no-config --no-remote --no-npm --cached-only \
 	--allow-read --allow-env --allow-sys=uid,gid,hostname,osRelease,systemMemoryInfo,cpus \

@@ -21,18 +21,26 @@ changed or is gone: up applies changes. Waits as up does.`,
         const { pickRecord } = await import("../vm/pick.ts");
         const { definition } = await pickRecord(context, name);
         const { bootVm } = await import("../vm/boot.ts");
-        showBooted(context, await bootVm(context, definition, definition.file));
+        const booted = await bootVm(context, definition, definition.file, { keep: true });
+        await showBooted(context, booted);
       })
     );
 }
 
-/** The last words of up and start. */
-export function showBooted(context: Context, { vm, host, already }: Booted): void {
+/** The last words of up and start; the definition's own, if it has any, come first. */
+export async function showBooted(context: Context, booted: Booted): Promise<void> {
+  const { vm, host, already, definition, passwords } = booted;
+  const { messageOf } = await import("../vm/message.ts");
+  const message = await messageOf(context.paths, definition, passwords);
   const state = vm.state === "ready" ? "is ready" : "runs";
   const lines = [
     `${vm.name} ${state}${already ? " (already)" : ""}.`,
+    ...message.split("\n").slice(0, -1).map((line) => line === "" ? "" : `  ${line}`),
     `  its console:  colinux console ${vm.name}    (^] q leaves it)`,
     `  power it off: colinux stop ${vm.name}`,
   ];
-  context.out.result({ vm, host, already }, lines.join("\n") + "\n", true);
+  const result: Record<string, unknown> = { vm, host, already };
+  if (message !== "") result.message = message;
+  if (passwords.size > 0) result.passwords = Object.fromEntries(passwords);
+  context.out.result(result, lines.join("\n") + "\n", true);
 }

@@ -15,16 +15,25 @@ A VM that runs already is left as it is. Where /dev/colinux is absent a virtual
 host is started first, and one line says why. While it waits, up shows the
 guest's newest console line on stderr. It ends when the VM is ready (key
 "ready"), else as soon as it runs. When the guest ends first, up fails with the
-reason and the last lines of its console. Interrupting up leaves the VM running.`,
+reason and the last lines of its console. Interrupting up leaves the VM running.
+
+A definition with an image gets it built first, unless it was built before; that
+takes some minutes. The VM's own root disk is made from it, and replaced when
+the definition's image has changed, or with --rebuild: then what the guest wrote
+there is gone, while its other disks stay. Passwords that the definition wants
+generated are shown once; they are kept in the file credentials of the VM's
+folder.`,
     examples: [
       ["colinux up minimal", "boots the shipped configs/minimal.jsonc"],
       ["colinux up ./web.jsonc --timeout 2m", "gives up waiting after two minutes"],
+      ["colinux up mailserver --rebuild", "with the newest packages, its data kept"],
       ["colinux up minimal --quiet && echo ready", "for scripts and cron"],
     ],
     exit: [[1, "the guest ended before it was ready"], [78, "the definition is wrong"]],
-    see: ["validate", "start", "console", "logs"],
+    see: ["validate", "start", "console", "logs", "image"],
   })
     .argument("<file|name>", "a definition")
+    .option("--rebuild", "build its image anew, with the newest packages")
     .action((wanted, options) =>
       run(options, async (context) => {
         const { findDefinition } = await import("../config/find.ts");
@@ -33,7 +42,8 @@ reason and the last lines of its console. Interrupting up leaves the VM running.
         const definition = await loadDefinition(file, shown);
         context.debug(`definition ${file}`);
         const { bootVm } = await import("../vm/boot.ts");
-        showBooted(context, await bootVm(context, definition, shown));
+        const rebuild = options.rebuild === true;
+        await showBooted(context, await bootVm(context, definition, shown, { rebuild }));
       })
     );
 }

@@ -7,6 +7,7 @@
 import { isRecord } from "../rpc/errors.ts";
 import type { Forward } from "../rpc/proto.ts";
 import { parseForward } from "./forward.ts";
+import { PLACEHOLDER } from "./placeholder.ts";
 
 export interface Finding {
   path: PropertyKey[];
@@ -23,6 +24,7 @@ export function findInconsistencies(value: Record<string, unknown>): Finding[] {
     ...disks(value),
     ...network(value.network),
     ...checks(value),
+    ...message(value),
   ];
 }
 
@@ -174,6 +176,30 @@ function checks(value: Record<string, unknown>): Finding[] {
   }
   if (value.health !== undefined && tcp === undefined) {
     found.push({ path: ["health"], message: 'health repeats the checks of "ready.tcp": add them' });
+  }
+  return found;
+}
+
+/** A placeholder that could never be filled in; other braces are just text. */
+function message(value: Record<string, unknown>): Finding[] {
+  const found: Finding[] = [];
+  const lines = Array.isArray(value.message) ? value.message : [];
+  const network = isRecord(value.network) ? value.network : {};
+  const forwards = (Array.isArray(network.forwards) ? network.forwards : []).map((text) =>
+    parseForward(String(text))
+  );
+  const users = new Set(entries(value.image, "users").map(([name]) => name));
+  for (const [index, line] of lines.entries()) {
+    for (const [whole, what = "", of = ""] of String(line).matchAll(PLACEHOLDER)) {
+      const known = what.startsWith("password")
+        ? users.has(of)
+        : forwards.some((one) => "forward" in one && String(one.forward.guestPort) === of);
+      if (known) continue;
+      const why = what.startsWith("password")
+        ? `image.users has no "${of}"`
+        : `no forward leads to port ${of}`;
+      found.push({ path: ["message", index], message: `${whole}: ${why}` });
+    }
   }
   return found;
 }

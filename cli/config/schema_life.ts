@@ -64,8 +64,9 @@ export const autostartKey = flag.describe(
 
 export const messageKey = z.array(text, { error: "must be a list of lines" }).describe(
   "What `up` prints when the VM is ready. {address 25}, {host 25} and {port 25} are where this " +
-    "machine reaches a port of the guest; {user NAME}, {password NAME} an account; " +
-    "{fingerprint 993} the SHA-256 of the certificate there. Default: none.",
+    "machine reaches a port of the guest; {password NAME} is a generated password, shown once, " +
+    "{password-of NAME} a shell's words that read it from the credentials file; " +
+    "{fingerprint 993} the SHA-256 of the certificate at a port. Default: none.",
 );
 
 export type HealthInput = z.input<typeof healthKey>;

@@ -13,7 +13,9 @@ import { isHostDown, openClient } from "../rpc/session.ts";
 import type { Context } from "../ui/context.ts";
 import { makeDirs } from "../ui/dirs.ts";
 import { CliError, EXIT } from "../ui/errors.ts";
+import { protoError } from "../rpc/errors.ts";
 import { createVm } from "./create.ts";
+import type { RootOptions } from "./root.ts";
 import { lockVm } from "./lock.ts";
 import {
   isLive,
@@ -30,12 +32,17 @@ export interface Booted {
   host: "local" | "virtual";
   /** It ran already. */
   already: boolean;
+  /** What it was made from. */
+  definition: Definition;
+  /** Passwords that were made for it just now. */
+  passwords: ReadonlyMap<string, string>;
 }
 
 export async function bootVm(
   context: Context,
   definition: Definition,
   shown: string,
+  options: RootOptions = {},
 ): Promise<Booted> {
   const { paths } = context;
   await makeDirs(paths);
@@ -61,7 +68,15 @@ export async function bootVm(
     }
     await watch.start(client);
     let current: Vm;
+    let passwords: Booted["passwords"] = new Map();
     if (existing !== undefined && isLive(existing)) {
+      if (options.rebuild === true) {
+        throw protoError(
+          "STATE",
+          `${definition.name} runs: its root disk cannot be replaced`,
+          `colinux stop ${definition.name} first`,
+        );
+      }
       if (record !== undefined && changed(definition, record.definition)) {
         context.progress(
           `${shown} has changed since ${definition.name} started: ` +
@@ -70,7 +85,9 @@ export async function bootVm(
       }
       current = existing;
     } else {
-      current = await createVm(context, host, client, definition, existing);
+      const created = await createVm(context, host, client, definition, existing, options);
+      current = created.vm;
+      passwords = created.passwords;
       await writeDefinition(paths, definition);
     }
     await writeState(paths, current);
@@ -81,7 +98,7 @@ export async function bootVm(
     const wanted = made.ready !== undefined ? "ready" : "running";
     const vm = await watch.until(client, current, wanted);
     await writeState(paths, vm);
-    return { vm, host: host.kind, already };
+    return { vm, host: host.kind, already, definition: made, passwords };
   } catch (error) {
     lock.dispose();
     watch.stop();

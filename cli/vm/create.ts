@@ -6,11 +6,19 @@ import type { RpcClient } from "../rpc/client.ts";
 import { protoError } from "../rpc/errors.ts";
 import type { Params, Vm } from "../rpc/proto.ts";
 import type { Context } from "../ui/context.ts";
-import { CliError, EXIT } from "../ui/errors.ts";
+import { CliError } from "../ui/errors.ts";
+import { prepareDisks } from "./data_disks.ts";
 import { disksOf, netsOf } from "./devices.ts";
+import { prepareRoot, type Root, type RootOptions } from "./root.ts";
 
 /** Unpacking a kernel under emulation takes its time. */
 const LONG_MS = 300_000;
+
+export interface Created {
+  vm: Vm;
+  /** Passwords that were made for it just now. */
+  passwords: ReadonlyMap<string, string>;
+}
 
 export async function createVm(
   context: Context,
@@ -18,17 +26,21 @@ export async function createVm(
   client: RpcClient,
   definition: Definition,
   existing: Vm | undefined,
-): Promise<Vm> {
+  options: RootOptions,
+): Promise<Created> {
   const { name } = definition;
   const { signal } = context;
   const files = new Published(host);
   await host.release(name);
   try {
-    const params = await paramsFor(context, files, definition);
+    const root = await prepareRoot(context, definition, options);
+    await prepareDisks(context, definition);
+    const params = await paramsFor(context, files, definition, root);
     signal.throwIfAborted();
     // What is left of its last run makes room.
     if (existing !== undefined) await client.call("vm.delete", { name });
-    return await makeAndStart(context, client, params);
+    const vm = await makeAndStart(context, client, params);
+    return { vm, passwords: root?.passwords ?? new Map() };
   } catch (error) {
     await host.release(name).catch((second: unknown) => context.debug(`release: ${second}`));
     throw files.inOurWords(error);
@@ -63,17 +75,9 @@ async function paramsFor(
   context: Context,
   files: Published,
   definition: Definition,
+  root: Root | undefined,
 ): Promise<Params<"vm.create">> {
-  const { imageProvider } = await import("../image/image.ts");
-  const images = imageProvider(context);
-  if (definition.kernel === undefined) {
-    throw new CliError(`${definition.name} has no kernel`, {
-      name: "DEFINITION",
-      hint: 'give it a "kernel"',
-      exit: EXIT.config,
-    });
-  }
-  const kernel = await images.kernelFor(definition.kernel);
+  const { kernel, initrd } = await kernelFiles(context, definition, root);
   const params: Params<"vm.create"> = {
     name: definition.name,
     memory: definition.memory,
@@ -81,8 +85,7 @@ async function paramsFor(
     cmdline: definition.cmdline,
     vcpus: definition.vcpus,
   };
-  if (definition.initrd !== undefined) {
-    const initrd = await images.initrdFor(definition.initrd, kernel);
+  if (initrd !== undefined) {
     const { size } = await Deno.stat(initrd);
     if (size >= definition.memory) {
       throw protoError(
@@ -92,7 +95,12 @@ async function paramsFor(
     }
     params.initrd = await files.publish(initrd);
   }
-  const disks = await disksOf(context.paths, definition, (disk) => files.publishDisk(disk));
+  const disks = await disksOf(
+    context.paths,
+    definition,
+    root?.disk,
+    (disk) => files.publishDisk(disk),
+  );
   const nets = await netsOf(context.paths, definition);
   if (disks.length > 0) params.disks = disks;
   if (nets.length > 0) params.nets = nets;
@@ -103,6 +111,24 @@ async function paramsFor(
   if (health !== undefined) params.health = health;
   if (restart !== undefined) params.restart = restart;
   return params;
+}
+
+/** The definition's own kernel and initrd, else those of its image. */
+async function kernelFiles(
+  context: Context,
+  definition: Definition,
+  root: Root | undefined,
+): Promise<{ kernel: string; initrd: string | undefined }> {
+  const { imageProvider } = await import("../image/image.ts");
+  const images = imageProvider(context);
+  const own = definition.kernel;
+  const kernel = own === undefined ? root?.kernel : await images.kernelFor(own);
+  // The schema asks for one of the two.
+  if (kernel === undefined) throw new Error(`${definition.name} has neither kernel nor image`);
+  if (definition.initrd !== undefined) {
+    return { kernel, initrd: await images.initrdFor(definition.initrd, kernel) };
+  }
+  return { kernel, initrd: own === undefined ? root?.initrd : undefined };
 }
 
 /** Files as the helper knows them; its messages get the names that a person knows. */

@@ -11,18 +11,21 @@ export function diskPath(paths: Paths, vm: string, disk: DiskDefinition): string
   return disk.path ?? `${vmFolder(paths, vm)}/${disk.name}.img`;
 }
 
-/** `publish` makes a disk openable by the helper. */
+/** The root disk first, so that it is xvda. `publish` makes a disk openable by the helper. */
 export async function disksOf(
   paths: Paths,
   definition: Definition,
+  root: string | undefined,
   publish: (request: DiskRequest) => Promise<HostFile>,
 ): Promise<DiskSpec[]> {
   const specs: DiskSpec[] = [];
   const vm = definition.name;
+  const add = async (name: string, path: string, readOnly: boolean) => {
+    specs.push({ name, readOnly, ...await publish({ vm, name, readOnly, path }) });
+  };
+  if (root !== undefined) await add("root", root, false);
   for (const disk of definition.disks ?? []) {
-    const { name, readOnly } = disk;
-    const file = await publish({ vm, name, readOnly, path: diskPath(paths, vm, disk) });
-    specs.push({ name, readOnly, ...file });
+    await add(disk.name, diskPath(paths, vm, disk), disk.readOnly);
   }
   return specs;
 }

@@ -31,11 +31,16 @@ Deno.test("disks and networks as vm.create takes them", async () => {
     ],
     network: { mode: "tap", tap: "tap0", mac: "02:00:00:00:00:01", forwards: [] },
   };
-  assert.deepEqual(await disksOf(paths, definition, publish), [
+  assert.deepEqual(await disksOf(paths, definition, "/r.img", publish), [
+    { name: "root", readOnly: false, path: "/published/r.img" },
     { name: "data", readOnly: false, path: "/published/state/vms/vm/data.img" },
     { name: "cd", readOnly: true, path: "/published/a.iso" },
   ]);
-  assert.deepEqual(asked, ["vm data /state/vms/vm/data.img rw", "vm cd /a.iso ro"]);
+  assert.deepEqual(asked, [
+    "vm root /r.img rw",
+    "vm data /state/vms/vm/data.img rw",
+    "vm cd /a.iso ro",
+  ]);
   assert.deepEqual(await netsOf(paths, definition), [
     { mode: "tap", tap: "tap0", mac: "02:00:00:00:00:01", forwards: [] },
   ]);
