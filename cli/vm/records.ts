@@ -86,14 +86,30 @@ export async function listRecords(paths: Paths): Promise<VmRecord[]> {
   return records.sort((a, b) => a.definition.name.localeCompare(b.definition.name));
 }
 
-export async function removeRecord(paths: Paths, name: string): Promise<boolean> {
-  if (!NAME.test(name)) return false;
+/**
+ * Forgets a VM: all but its data disks and the credentials that belong to them,
+ * unless `disks` asks for these too. Gives the names of what was kept.
+ */
+export async function removeRecord(paths: Paths, name: string, disks: boolean): Promise<string[]> {
+  if (!NAME.test(name)) return [];
+  const folder = vmFolder(paths, name);
+  const kept: string[] = [];
   try {
-    await Deno.remove(vmFolder(paths, name), { recursive: true });
-    return true;
-  } catch {
-    return false;
+    for await (const entry of Deno.readDir(folder)) {
+      const data = entry.name.endsWith(".img") && entry.name !== "root.img";
+      if (data && !disks) kept.push(entry.name);
+    }
+    if (kept.length === 0) await Deno.remove(folder, { recursive: true });
+    else {
+      for await (const entry of Deno.readDir(folder)) {
+        if (kept.includes(entry.name) || entry.name === "credentials") continue;
+        await Deno.remove(`${folder}/${entry.name}`, { recursive: true });
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
+  return kept.sort();
 }
 
 export function logFile(paths: Paths, name: string): string {
