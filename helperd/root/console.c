@@ -19,7 +19,7 @@ static json_int_t hd_console_count(uint64_t n)
 
 static bool hd_console_done(const struct hd_vm *vm)
 {
-	return !vm->live && vm->state != HD_CREATED;
+	return !vm->live && (vm->state == HD_STOPPED || vm->state == HD_FAILED);
 }
 
 static void hd_console_drop(struct hd_viewer *v)

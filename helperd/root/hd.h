@@ -28,16 +28,12 @@
 
 #define HD_CLIENTS_MAX		256u
 #define HD_CLIENTS_PER_UID	64u
-#define HD_VMS_PER_UID		16u		/* root: CO_MAX_VMS */
 #define HD_INFLIGHT_MAX		32u
 #define HD_GROUPS_MAX		256u
 #define HD_OUT_LIMIT		(4u << 20)	/* a client is cut off above it */
 #define HD_OUT_BUSY		(1u << 20)	/* above it nothing is read from the client */
 #define HD_OUT_STREAM		(256u << 10)	/* above it console data waits in its log */
-#define HD_CMDLINE_MAX		1023u
-#define HD_READY_MAX		256u
 #define HD_STOP_MS		30000u
-#define HD_REBOOT_MIN_MS	1000u	/* a guest that reboots faster is stopped */
 
 struct hd_vm;
 struct hd_client;
@@ -49,14 +45,18 @@ struct hd_viewer {			/* one client that watches one console */
 	struct hd_viewer *next;		/* of the VM */
 };
 
+struct hd_owner {			/* as the kernel, or the system's database, tells */
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[HD_GROUPS_MAX];
+	int ngroups;
+};
+
 struct hd_client {
 	struct hd *hd;
 	struct msg *msg;		/* NULL once closed */
-	uid_t uid;
-	gid_t gid;
+	struct hd_owner owner;
 	pid_t pid;
-	gid_t groups[HD_GROUPS_MAX];
-	int ngroups;
 	bool hello, events, lines;
 	unsigned int inflight;		/* requests not yet answered; each holds the client */
 	struct hd_client *next;
@@ -70,27 +70,39 @@ struct hd_req {				/* a request that waits for its answer */
 	struct hd_req *next;
 };
 
-enum hd_state { HD_CREATED, HD_RUNNING, HD_READY, HD_STOPPED, HD_SAVED, HD_FAILED };
+enum hd_state { HD_CREATED, HD_RUNNING, HD_READY, HD_STOPPED, HD_SAVED, HD_FAILED, HD_RESTARTING };
+enum hd_policy { HD_NEVER, HD_ON_FAILURE, HD_ALWAYS };
 
 struct hd_vm {
 	struct hd *hd;
 	char name[CO_NAME_LEN];
 	uid_t uid;
-	gid_t gid;
-	gid_t groups[HD_GROUPS_MAX];
-	int ngroups;
 	json_t *setup;			/* what the worker is told; kept for the next start */
 	uint64_t memory;
+	enum hd_policy policy;
+	bool autostart;
 	enum hd_state state;
 	bool made;			/* vm.create has succeeded: others may see it */
 	bool live;			/* has, or just had, a worker: hd_vm_ended is to come */
 	bool starting, stopping, forced, deleting;
-	struct hd_req *maker;		/* the vm.create or vm.start that waits for the worker */
+	struct hd_req *maker;		/* the vm.create, .start or .restart that waits for the worker */
 	struct err failure;		/* what its building failed with; code 0: nothing */
 	char reason[ERR_TEXT];
 	int exit;			/* the guest's SHUTDOWN_ number, -1: none */
 	char last_line[256];
 	uint64_t started;		/* loop_now() of the start */
+
+	/* running again */
+	bool wanted;			/* it ran, and no client has ended it since */
+	bool asked;			/* vm.restart ends it; its maker waits for the next start */
+	bool renew;			/* it is unhealthy, and ends in order to start again */
+	unsigned int restarts;		/* since a client started it */
+	unsigned int row;		/* of these, those without a good time between */
+	uint64_t well;			/* loop_now() of when it became ready (or ran), 0: it is not */
+	char ill[ERR_TEXT];		/* what its health checks say, "": nothing */
+	char waiting[ERR_TEXT];		/* what it is not ready for yet */
+	struct loop_timer again_timer, news_timer;
+	uint64_t told;			/* loop_now() of the last news */
 
 	/* the device's side */
 	int handle;			/* -1: none */
@@ -122,7 +134,7 @@ struct hd_vm {
 
 struct hd {
 	struct loop *loop;
-	const char *socket, *device, *worker;
+	const char *socket, *device, *worker, *state;
 	unsigned int socket_mode, stop_ms;
 	int listen_fd, control;		/* control: open while VMs exist, else -1 */
 	struct loop_fd *listen;
@@ -158,17 +170,24 @@ void hd_host_idle(struct hd *hd);
 int hd_host_info(struct hd *hd, json_t **result, struct err *e);
 json_t *hd_host_doctor(struct hd *hd);
 
+/* check.c */
+int hd_check_create(const struct hd *hd, uid_t uid, const json_t *params, struct err *e);
+
 /* vm.c: all vm_* take over r and answer it, now or later */
 void hd_vm_create(struct hd_req *r);
 void hd_vm_start(struct hd_req *r);
 void hd_vm_stop(struct hd_req *r);
+void hd_vm_restart(struct hd_req *r);
 void hd_vm_delete(struct hd_req *r);
 void hd_vm_list(struct hd_req *r);
 void hd_vm_get(struct hd_req *r);
 void hd_vm_forward(struct hd_req *r);
+/* params have passed hd_check_create. */
+struct hd_vm *hd_vm_new(struct hd *hd, const struct hd_owner *owner, const json_t *params, struct err *e);
 struct hd_vm *hd_vm_find(struct hd_client *c, const char *name, struct err *e);
 json_t *hd_vm_json(struct hd_vm *vm);
 void hd_vm_changed(struct hd_vm *vm);
+void hd_vm_news(struct hd_vm *vm);	/* hd_vm_changed, soon: for what a worker can say at will */
 void hd_vm_ask_stop(struct hd_vm *vm, uint64_t ms);
 
 /* life.c: what happens to a VM by itself */
@@ -176,10 +195,23 @@ int hd_life_begin(struct hd_vm *vm, struct err *e);	/* a fresh domain and a work
 void hd_life_run(struct hd_vm *vm);
 void hd_life_built(struct hd_vm *vm, const struct err *e);	/* the worker's first answer */
 void hd_life_running(struct hd_vm *vm);
+void hd_life_ready(struct hd_vm *vm);
 void hd_life_ended(struct hd_vm *vm);			/* the worker is gone for good */
+void hd_life_over(struct hd_vm *vm);			/* so is the domain: what now? */
 void hd_life_force(struct hd_vm *vm, const char *why);
 void hd_life_free(struct hd_vm *vm);
 void hd_life_free_all(struct hd *hd);
+
+/* restart.c */
+bool hd_restart_due(struct hd_vm *vm);			/* it has ended: does it run again? */
+void hd_restart_at(struct hd_vm *vm, uint64_t ms);
+void hd_restart_cancel(struct hd_vm *vm);		/* of one that waits to run again */
+void hd_restart_ill(struct hd_vm *vm, const char *what);
+
+/* auto.c */
+int hd_auto_keep(const struct hd_vm *vm, const json_t *params, struct err *e);
+void hd_auto_forget(const struct hd_vm *vm);
+void hd_auto_start(struct hd *hd);
 
 /* spawn.c */
 int hd_spawn(struct hd_vm *vm, struct err *e);

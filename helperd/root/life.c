@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * life.c: a VM from its domain's making to its worker's end.  Called by vm.c
- * (a client wants it) and spawn.c (the worker says it, or is gone).
+ * (a client wants it), restart.c (it runs again) and spawn.c (the worker says
+ * it, or is gone).
  *
  * Invariant: `live` is set from hd_life_begin to hd_life_ended; only there is
  * the domain destroyed and only there are waiting clients told, so an answer
@@ -43,7 +44,7 @@ static void hd_life_undo(struct hd_vm *vm)
 int hd_life_begin(struct hd_vm *vm, struct err *e)
 {
 	struct co_vm_create c = { .memory_bytes = vm->memory, .vcpus = 1, .owner_uid = vm->uid };
-	int err = hd_host_control(vm->hd, e);
+	int err = vm->hd->leaving ? err_set(e, CO_ESTATE, "colinuxd is ending") : hd_host_control(vm->hd, e);
 
 	if (err)
 		return err;
@@ -59,6 +60,7 @@ int hd_life_begin(struct hd_vm *vm, struct err *e)
 	vm->failure.code = 0;
 	vm->exit = -1;
 	vm->stopping = vm->forced = vm->starting = false;
+	vm->well = 0;
 	err = hd_spawn(vm, e);
 	if (err) {
 		hd_life_undo(vm);
@@ -79,7 +81,10 @@ void hd_life_run(struct hd_vm *vm)
 void hd_life_built(struct hd_vm *vm, const struct err *e)
 {
 	struct hd_req *r = vm->maker;
+	struct err mine;
 
+	if (!e && !vm->made && hd_auto_keep(vm, r->params, &mine))
+		e = &mine;
 	if (e) {
 		/* Answered when it is gone: an error leaves nothing behind. */
 		vm->failure = *e;
@@ -108,11 +113,25 @@ void hd_life_running(struct hd_vm *vm)
 	vm->starting = false;
 	vm->maker = NULL;
 	vm->state = HD_RUNNING;
-	vm->reason[0] = 0;
+	vm->wanted = true;
+	if (!vm->restarts)
+		vm->reason[0] = 0;
 	vm->started = loop_now();
+	if (!json_object_get(vm->setup, "readyConsole") && !json_object_get(vm->setup, "readyTcp"))
+		vm->well = vm->started;
 	if (r)
 		hd_rpc_reply(r, json_pack("{s:o}", "vm", hd_vm_json(vm)));
 	hd_vm_changed(vm);
+}
+
+void hd_life_ready(struct hd_vm *vm)
+{
+	if (vm->state != HD_RUNNING || vm->starting)
+		return;
+	vm->state = HD_READY;
+	vm->ill[0] = vm->waiting[0] = 0;
+	vm->well = loop_now();
+	hd_vm_news(vm);
 }
 
 void hd_life_force(struct hd_vm *vm, const char *why)
@@ -173,54 +192,40 @@ static void hd_life_tell_stops(struct hd_vm *vm)
 }
 
 
-/* A guest that asked for a reboot gets a fresh domain and goes on. */
-static bool hd_life_reboot(struct hd_vm *vm)
-{
-	struct err e;
-
-	if (strcmp(vm->kind, "reboot") || vm->stopping || vm->deleting || vm->hd->leaving)
-		return false;
-	if (loop_now() - vm->started < HD_REBOOT_MIN_MS) {
-		snprintf(vm->reason, sizeof(vm->reason), "the guest asked to reboot as soon as it had started");
-		return false;
-	}
-	if (!hd_life_begin(vm, &e)) {
-		vm->state = HD_RUNNING;
-		return true;
-	}
-	snprintf(vm->kind, sizeof(vm->kind), "failed");
-	snprintf(vm->reason, sizeof(vm->reason), "the guest asked to reboot, but %.200s", e.text);
-	return false;
-}
-
 void hd_life_ended(struct hd_vm *vm)
 {
-	struct hd_req *maker;
-	struct hd *hd = vm->hd;
-	struct err e;
-
 	hd_life_undo(vm);
 	if (!vm->ended)
 		hd_life_autopsy(vm);
 	hd_spawn_clean(vm);
 	vm->live = vm->starting = false;
 	hd_life_tell_calls(vm);
-	if (hd_life_reboot(vm))
-		return;
-	if (!strcmp(vm->kind, "poweroff") || !strcmp(vm->kind, "forced") || !strcmp(vm->kind, "reboot"))
-		vm->state = HD_STOPPED;
-	else
-		vm->state = HD_FAILED;
-	log_line(LOG_NOTICE, "%s (uid %u): %s", vm->name, vm->uid, vm->reason);
+	hd_life_over(vm);
+}
+
+void hd_life_over(struct hd_vm *vm)
+{
+	struct hd *hd = vm->hd;
+	bool again = hd_restart_due(vm);
+	struct hd_req *maker;
+	struct err e;
+
+	vm->ill[0] = vm->waiting[0] = 0;
+	if (!again) {
+		vm->wanted = false;
+		vm->state = !strcmp(vm->kind, "poweroff") || !strcmp(vm->kind, "forced") ||
+			    !strcmp(vm->kind, "reboot") ? HD_STOPPED : HD_FAILED;
+		log_line(LOG_NOTICE, "%s (uid %u): %s", vm->name, vm->uid, vm->reason);
+	}
 	hd_host_idle(hd);
-	maker = vm->maker;
-	vm->maker = NULL;
+	maker = vm->asked ? NULL : vm->maker;
+	if (maker)
+		vm->maker = NULL;
 	e = vm->failure;
 	if (!e.code)
 		err_set(&e, CO_EWORKER, "%s did not start: %.200s", vm->name, vm->reason);
 	hd_life_tell_stops(vm);
-	if (vm->made)
-		hd_vm_changed(vm);
+	hd_vm_changed(vm);
 	hd_console_pump(vm);
 	if (vm->deleting || !vm->made)
 		hd_life_free(vm);
@@ -235,6 +240,8 @@ void hd_life_free(struct hd_vm *vm)
 	struct hd_req *deletes = vm->deletes;
 	struct hd *hd = vm->hd;
 
+	loop_timer_stop(hd->loop, &vm->again_timer);
+	loop_timer_stop(hd->loop, &vm->news_timer);
 	hd_console_close(vm);
 	for (struct hd_vm **p = &hd->vms; *p; p = &(*p)->next)
 		if (*p == vm) {

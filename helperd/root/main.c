@@ -19,6 +19,7 @@
 #include "log.h"
 
 #define HD_SOCKET	"/run/colinux/socket"
+#define HD_STATE	"/var/lib/colinux"
 
 static const char hd_usage[] =
 	"Usage: colinuxd [OPTION]...\n"
@@ -27,6 +28,7 @@ static const char hd_usage[] =
 	"  --socket-mode MODE  of that socket, octal (0666: anybody may ask, each for his own VMs)\n"
 	"  --device PATH       the module's device (" DEV_PATH ")\n"
 	"  --worker PATH       the worker program (colinux-worker beside colinuxd)\n"
+	"  --state FOLDER      where VMs that start with colinuxd are kept (" HD_STATE ")\n"
 	"  --stop-timeout MS   how long guests may take to power off when colinuxd ends (20000)\n"
 	"  --debug             log more\n"
 	"  --version           print the version and exit\n"
@@ -64,8 +66,14 @@ void hd_leave(void *arg)
 	uint64_t ms = hd->leaving ? 0 : hd->stop_ms;
 
 	hd->leaving = true;
-	for (struct hd_vm *vm = hd->vms; vm; vm = vm->next)
-		hd_vm_ask_stop(vm, ms);
+	for (struct hd_vm *vm = hd->vms, *next; vm; vm = next) {
+		next = vm->next;
+		vm->wanted = false;
+		if (vm->state == HD_RESTARTING && !vm->live)
+			hd_restart_cancel(vm);
+		else
+			hd_vm_ask_stop(vm, ms);
+	}
 	hd_maybe_left(hd);
 }
 
@@ -86,7 +94,7 @@ static int hd_options(struct hd *hd, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "socket", 1, NULL, 's' }, { "socket-mode", 1, NULL, 'm' }, { "device", 1, NULL, 'd' },
-		{ "worker", 1, NULL, 'w' }, { "stop-timeout", 1, NULL, 't' }, { "debug", 0, NULL, 'D' },
+		{ "worker", 1, NULL, 'w' }, { "state", 1, NULL, 'S' }, { "stop-timeout", 1, NULL, 't' }, { "debug", 0, NULL, 'D' },
 		{ "version", 0, NULL, 'v' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	int c, err = 0;
@@ -97,6 +105,7 @@ static int hd_options(struct hd *hd, int argc, char **argv)
 		case 'm': err = hd_number(optarg, 8, 0777, &hd->socket_mode); break;
 		case 'd': hd->device = optarg; break;
 		case 'w': hd->worker = optarg; break;
+		case 'S': hd->state = optarg; break;
 		case 't': err = hd_number(optarg, 10, 3600000, &hd->stop_ms); break;
 		case 'D': log_open("colinuxd", LOG_DEBUG); break;
 		case 'v': printf("colinuxd %s, protocol %u, ABI %u\n", HD_BUILD, proto_version(), CO_ABI_VERSION); exit(0);
@@ -115,7 +124,7 @@ static int hd_options(struct hd *hd, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct hd hd = {
-		.socket = HD_SOCKET, .device = DEV_PATH, .socket_mode = 0666, .stop_ms = 20000,
+		.socket = HD_SOCKET, .device = DEV_PATH, .state = HD_STATE, .socket_mode = 0666, .stop_ms = 20000,
 		.listen_fd = -1, .control = -1,
 	};
 	struct err e = { 0 };
@@ -136,6 +145,7 @@ int main(int argc, char **argv)
 		return 73;
 	}
 	log_line(LOG_NOTICE, "build %s listens on %s", HD_BUILD, hd.socket);
+	hd_auto_start(&hd);
 	loop_run(hd.loop);
 	hd_life_free_all(&hd);
 	hd_peer_close(&hd);

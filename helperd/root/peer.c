@@ -29,16 +29,16 @@ static int hd_peer_identity(int fd, struct hd_client *c)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len))
 		return -1;
-	c->uid = cred.uid;
-	c->gid = cred.gid;
+	c->owner.uid = cred.uid;
+	c->owner.gid = cred.gid;
 	c->pid = cred.pid;
-	len = sizeof(c->groups);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, c->groups, &len)) {
+	len = sizeof(c->owner.groups);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, c->owner.groups, &len)) {
 		/* In more groups than we carry: then with none of them. */
-		log_line(LOG_WARNING, "uid %u is in too many groups: using only its primary one", c->uid);
+		log_line(LOG_WARNING, "uid %u is in too many groups: using only its primary one", c->owner.uid);
 		len = 0;
 	}
-	c->ngroups = (int)(len / sizeof(gid_t));
+	c->owner.ngroups = (int)(len / sizeof(gid_t));
 	return 0;
 #else
 	(void)fd; (void)c;
@@ -66,7 +66,7 @@ static void hd_peer_closed(void *arg, const char *why)
 {
 	struct hd_client *c = arg;
 
-	log_line(LOG_DEBUG, "uid %u pid %d: %s", c->uid, (int)c->pid, why);
+	log_line(LOG_DEBUG, "uid %u pid %d: %s", c->owner.uid, (int)c->pid, why);
 	hd_console_forget(c);
 	msg_free(c->msg);
 	c->msg = NULL;
@@ -121,7 +121,7 @@ void hd_peer_event(struct hd_client *c, const char *name, json_t *params)
 
 bool hd_peer_owns(const struct hd_client *c, const struct hd_vm *vm)
 {
-	return c->uid == 0 || c->uid == vm->uid;
+	return c->owner.uid == 0 || c->owner.uid == vm->uid;
 }
 
 static void hd_peer_refuse(int fd, const char *text)
@@ -162,8 +162,8 @@ static void hd_peer_accept(void *arg, short revents)
 	}
 	c->hd = hd;
 	for (struct hd_client *o = hd->clients; o; o = o->next)
-		same += o->uid == c->uid;
-	if (hd->nclients >= HD_CLIENTS_MAX || (c->uid && same >= HD_CLIENTS_PER_UID)) {
+		same += o->owner.uid == c->owner.uid;
+	if (hd->nclients >= HD_CLIENTS_MAX || (c->owner.uid && same >= HD_CLIENTS_PER_UID)) {
 		hd_peer_refuse(fd, "too many connections to colinuxd are open");
 		free(c);
 		return;

@@ -99,7 +99,7 @@ static void hd_rpc_hello(struct hd_req *r)
 	c->hello = true;
 	hd_rpc_reply(r, json_pack("{s:i, s:s, s:i, s:I, s:i}", "version", (int)proto_version(),
 				  "build", HD_BUILD, "abi", (int)CO_ABI_VERSION,
-				  "uid", (json_int_t)c->uid, "pid", (int)getpid()));
+				  "uid", (json_int_t)c->owner.uid, "pid", (int)getpid()));
 }
 
 static void hd_rpc_info(struct hd_req *r)
@@ -135,6 +135,7 @@ static const struct {
 	{ "vm.create", hd_vm_create },
 	{ "vm.start", hd_vm_start },
 	{ "vm.stop", hd_vm_stop },
+	{ "vm.restart", hd_vm_restart },
 	{ "vm.delete", hd_vm_delete },
 	{ "vm.list", hd_vm_list },
 	{ "vm.get", hd_vm_get },

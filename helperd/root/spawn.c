@@ -203,11 +203,16 @@ static void hd_spawn_event(struct hd_vm *vm, const char *name, const json_t *roo
 			hd_console_line(vm, vm->last_line);
 		}
 		hd_console_pump(vm);
+	} else if (!strcmp(name, "waiting")) {
+		hd_spawn_text(vm->waiting, sizeof(vm->waiting), json_string_value(line));
+		hd_vm_news(vm);
 	} else if (!strcmp(name, "ready")) {
-		if (vm->state == HD_RUNNING && !vm->starting) {
-			vm->state = HD_READY;
-			hd_vm_changed(vm);
-		}
+		hd_life_ready(vm);
+	} else if (!strcmp(name, "unhealthy")) {
+		char what[ERR_TEXT];
+
+		hd_spawn_text(what, sizeof(what), json_string_value(line));
+		hd_restart_ill(vm, what);
 	} else if (!strcmp(name, "running")) {
 		hd_life_running(vm);
 	} else if (!strcmp(name, "ended") && !vm->ended) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * vm.c: what clients ask of VMs.  Called by rpc.c with requests whose shape is
- * right; whether the values make sense, and whose VM it is, is checked here.
+ * right; whether the values make sense, and whose VM it is, is checked here
+ * (and in check.c).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,15 +13,12 @@
 #include "dev.h"
 #include "hd.h"
 
-#define HD_PATH_MAX	4096u
+#define HD_NEWS_MS	100u
 #define HD_DATA_MAX	65536u		/* of one console.write, in base64 */
 
-static const char *const hd_vm_states[] = { "created", "running", "ready", "stopped", "saved", "failed" };
-
-static const char *hd_vm_param(const struct hd_req *r, const char *key)
-{
-	return json_string_value(json_object_get(r->params, key));
-}
+static const char *const hd_vm_states[] = { "created", "running", "ready", "stopped", "saved", "failed",
+	"restarting",
+};
 
 struct hd_vm *hd_vm_find(struct hd_client *c, const char *name, struct err *e)
 {
@@ -33,7 +31,7 @@ struct hd_vm *hd_vm_find(struct hd_client *c, const char *name, struct err *e)
 		snprintf(full, sizeof(full), "%u/%s", vm->uid, vm->name);
 		if (!vm->made || !hd_peer_owns(c, vm) || (strcmp(vm->name, name) && strcmp(full, name)))
 			continue;
-		if (vm->uid == c->uid || !strcmp(full, name))
+		if (vm->uid == c->owner.uid || !strcmp(full, name))
 			return vm;
 		other = vm;
 		count++;
@@ -50,7 +48,7 @@ struct hd_vm *hd_vm_find(struct hd_client *c, const char *name, struct err *e)
 static struct hd_vm *hd_vm_of(struct hd_req *r)
 {
 	struct err e;
-	struct hd_vm *vm = hd_vm_find(r->client, hd_vm_param(r, "name"), &e);
+	struct hd_vm *vm = hd_vm_find(r->client, json_string_value(json_object_get(r->params, "name")), &e);
 
 	if (!vm)
 		hd_rpc_fail(r, &e);
@@ -67,30 +65,37 @@ static void hd_vm_status(struct hd_vm *vm)
 	vm->overhead_pages = s.overhead_pages;
 }
 
+/* The member's text if there is one, for json_pack's s*. */
+static const char *hd_vm_some(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
 json_t *hd_vm_json(struct hd_vm *vm)
 {
-	json_t *o;
+	bool runs = vm->state == HD_RUNNING || vm->state == HD_READY;
+	uint64_t now = loop_now();
+	char again[64];
+	const char *waiting = vm->state == HD_RUNNING ? hd_vm_some(vm->waiting) : NULL;
 
 	hd_vm_status(vm);
-	o = json_pack("{s:s, s:s, s:I, s:I, s:I}", "name", vm->name, "state", hd_vm_states[vm->state],
-		      "uid", (json_int_t)vm->uid, "id", (json_int_t)vm->id,
-		      "memory", (json_int_t)vm->memory);
-	if (!o)
-		return NULL;
-	if (vm->pid)
-		json_object_set_new(o, "pid", json_integer(vm->pid));
-	if (vm->reason[0])
-		json_object_set_new(o, "reason", json_string(vm->reason));
-	if (vm->exit >= 0)
-		json_object_set_new(o, "exit", json_integer(vm->exit));
-	if (vm->last_line[0])
-		json_object_set_new(o, "lastLine", json_string(vm->last_line));
-	if (vm->state == HD_RUNNING || vm->state == HD_READY)
-		json_object_set_new(o, "uptimeMs", json_integer((json_int_t)(loop_now() - vm->started)));
-	if (vm->handle >= 0)
-		json_object_set_new(o, "overheadBytes",
-				    json_integer((json_int_t)(vm->overhead_pages * CO_PAGE_SIZE)));
-	return o;
+	if (vm->again_timer.armed) {
+		snprintf(again, sizeof(again), "it starts again in %u s", vm->again_timer.due <= now ? 0
+			 : (unsigned int)((vm->again_timer.due - now + 999) / 1000));
+		waiting = again;
+	}
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:o*, s:s*, s:o*, s:s*, s:o*, s:o*, s:s*, s:o*, s:o*}",
+			 "name", vm->name, "state", hd_vm_states[vm->state], "uid", (json_int_t)vm->uid,
+			 "id", (json_int_t)vm->id, "memory", (json_int_t)vm->memory,
+			 "pid", vm->pid ? json_integer(vm->pid) : NULL,
+			 "reason", hd_vm_some(vm->ill[0] ? vm->ill : vm->reason),
+			 "exit", vm->exit >= 0 ? json_integer(vm->exit) : NULL,
+			 "lastLine", hd_vm_some(vm->last_line),
+			 "uptimeMs", runs ? json_integer((json_int_t)(now - vm->started)) : NULL,
+			 "overheadBytes", vm->handle < 0 ? NULL
+			 : json_integer((json_int_t)(vm->overhead_pages * CO_PAGE_SIZE)),
+			 "waiting", waiting, "restarts", vm->restarts ? json_integer(vm->restarts) : NULL,
+			 "autostart", vm->autostart ? json_true() : NULL);
 }
 
 void hd_vm_changed(struct hd_vm *vm)
@@ -107,153 +112,74 @@ void hd_vm_changed(struct hd_vm *vm)
 	json_decref(o);
 }
 
+static void hd_vm_told(void *arg)
+{
+	struct hd_vm *vm = arg;
+
+	vm->told = loop_now();
+	hd_vm_changed(vm);
+}
+
+/* A worker may say things as often as it likes: its owner hears of some of them. */
+void hd_vm_news(struct hd_vm *vm)
+{
+	if (vm->news_timer.armed)
+		return;
+	loop_timer_init(&vm->news_timer, hd_vm_told, vm);
+	if (loop_now() - vm->told >= HD_NEWS_MS)
+		hd_vm_told(vm);
+	else
+		loop_timer_start(vm->hd->loop, &vm->news_timer, HD_NEWS_MS);
+}
+
 /* ---- vm.create ------------------------------------------------------- */
 
-static int hd_vm_check_name(const char *name, struct err *e)
-{
-	size_t len = strlen(name);
-
-	if (len && len < CO_NAME_LEN && name[0] != '.' && name[0] != '-' &&
-	    len == strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"))
-		return 0;
-	return err_set(e, CO_EINVAL, "name %.40s: up to %u letters, digits and . _ - (the first one a letter,"
-		       " digit or _)", name, CO_NAME_LEN - 1);
-}
-
-/* Guests' memory is wired: all of it together has to fit. */
-static int hd_vm_check_memory(const struct hd *hd, uint64_t bytes, const struct co_hello *h, struct err *e)
-{
-	uint64_t all = bytes;
-
-	if (bytes < CO_MIN_MEMORY)
-		return err_set(e, CO_EMEMORY, "memory: %llu bytes are too little, a VM needs at least %llu MiB",
-			       (unsigned long long)bytes, CO_MIN_MEMORY >> 20);
-	if (bytes > CO_MAX_MEMORY)
-		return err_set(e, CO_EMEMORY, "memory: %llu MiB are too much, a VM can have %llu GiB at most",
-			       (unsigned long long)bytes >> 20, CO_MAX_MEMORY >> 30);
-	if (bytes % CO_PAGE_SIZE)
-		return err_set(e, CO_EMEMORY, "memory: %llu bytes are not a multiple of %llu",
-			       (unsigned long long)bytes, CO_PAGE_SIZE);
-	if (bytes > h->memory_total)
-		return err_set(e, CO_EMEMORY, "memory: %llu MiB are more than the host's %llu MiB",
-			       (unsigned long long)bytes >> 20, h->memory_total >> 20);
-	for (const struct hd_vm *vm = hd->vms; vm; vm = vm->next)
-		all += vm->live ? vm->memory : 0;
-	if (all > h->memory_total)
-		return err_set(e, CO_EMEMORY, "memory: with the VMs that live it would be %llu MiB, the host"
-			       " has %llu MiB", (unsigned long long)all >> 20, h->memory_total >> 20);
-	return 0;
-}
-
-static int hd_vm_check_file(const json_t *file, const char *key, struct err *e)
-{
-	const char *path = json_string_value(json_object_get(file, "path"));
-
-	if (!file || (path[0] == '/' && strlen(path) < HD_PATH_MAX))
-		return 0;
-	return err_set(e, CO_EINVAL, "%s: %.100s must be an absolute path of less than %u bytes", key, path,
-		       HD_PATH_MAX);
-}
-
-static int hd_vm_check_text(const struct hd_req *r, const char *key, size_t most, struct err *e)
-{
-	const json_t *text = json_object_get(r->params, key);
-	size_t len = json_string_length(text);
-
-	if (!text || (len <= most && (len || strcmp(key, "readyConsole"))))
-		return 0;
-	return err_set(e, CO_ETOOBIG, "%s: %zu bytes, allowed are %d to %zu", key, len,
-		       !strcmp(key, "readyConsole"), most);
-}
-
-static int hd_vm_check_limits(const struct hd_req *r, const char *name, struct err *e)
-{
-	uid_t uid = r->client->uid;
-	unsigned int mine = 0, all = 0;
-
-	for (struct hd_vm *vm = r->client->hd->vms; vm; vm = vm->next) {
-		all++;
-		mine += vm->uid == uid;
-		if (vm->uid == uid && !strcmp(vm->name, name))
-			return err_set(e, CO_EEXISTS, "a VM named %s exists already", name);
-	}
-	if (all >= CO_MAX_VMS)
-		return err_set(e, CO_ELIMIT, "there are %u VMs already, more cannot be", all);
-	if (uid && mine >= HD_VMS_PER_UID)
-		return err_set(e, CO_ELIMIT, "you have %u VMs already, more are not allowed", mine);
-	return 0;
-}
-
-static int hd_vm_check(const struct hd_req *r, struct err *e)
-{
-	const json_t *vcpus = json_object_get(r->params, "vcpus");
-	struct co_hello h;
-	int err;
-
-	if ((err = hd_vm_check_name(hd_vm_param(r, "name"), e)) ||
-	    (err = hd_vm_check_limits(r, hd_vm_param(r, "name"), e)) ||
-	    (err = hd_vm_check_file(json_object_get(r->params, "kernel"), "kernel", e)) ||
-	    (err = hd_vm_check_file(json_object_get(r->params, "initrd"), "initrd", e)) ||
-	    (err = hd_vm_check_text(r, "cmdline", HD_CMDLINE_MAX, e)) ||
-	    (err = hd_vm_check_text(r, "readyConsole", HD_READY_MAX, e)))
-		return err;
-	if (vcpus && (json_integer_value(vcpus) < 1 || json_integer_value(vcpus) > CO_MAX_VCPUS))
-		return err_set(e, CO_EINVAL, "vcpus: this build runs 1 to %u, not %lld", CO_MAX_VCPUS,
-			       (long long)json_integer_value(vcpus));
-	err = hd_host_hello(r->client->hd, &h, e);
-	if (err)
-		return err;
-	return hd_vm_check_memory(r->client->hd, (uint64_t)json_integer_value(json_object_get(r->params, "memory")),
-				  &h, e);
-}
-
 /* What the worker has to know, from what the client asked and who it is. */
-static json_t *hd_vm_setup(const struct hd_vm *vm, const struct hd_req *r)
+static json_t *hd_vm_setup(const struct hd_vm *vm, const struct hd_owner *owner, const json_t *params)
 {
 	static const char *const keys[] = {
 		"kernel", "initrd", "cmdline", "readyConsole",
 		"disks", "nets", "agent", "readyTcp", "health",
 	};
-	json_t *o = json_pack("{s:s, s:I, s:I, s:I}", "name", vm->name, "memory", (json_int_t)vm->memory,
-			      "uid", (json_int_t)vm->uid, "gid", (json_int_t)vm->gid);
-	json_t *groups = json_array();
+	json_t *groups = json_array(), *o;
 
-	if (!o || !groups) {
-		json_decref(o);
-		json_decref(groups);
-		return NULL;
-	}
-	for (int i = 0; i < vm->ngroups; i++)
-		json_array_append_new(groups, json_integer(vm->groups[i]));
-	json_object_set_new(o, "groups", groups);
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (json_object_get(r->params, keys[i]))
-			json_object_set(o, keys[i], json_object_get(r->params, keys[i]));
+	for (int i = 0; i < owner->ngroups; i++)
+		json_array_append_new(groups, json_integer(owner->groups[i]));
+	o = json_pack("{s:s, s:I, s:I, s:I, s:o}", "name", vm->name, "memory", (json_int_t)vm->memory,
+		      "uid", (json_int_t)owner->uid, "gid", (json_int_t)owner->gid, "groups", groups);
+	for (size_t i = 0; o && i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (json_object_get(params, keys[i]))
+			json_object_set(o, keys[i], json_object_get(params, keys[i]));
 	return o;
 }
 
-static struct hd_vm *hd_vm_new(struct hd_req *r, struct err *e)
+static enum hd_policy hd_vm_policy(const char *name)
 {
-	struct hd_client *c = r->client;
+	if (!name || !strcmp(name, "never"))
+		return HD_NEVER;
+	return strcmp(name, "always") ? HD_ON_FAILURE : HD_ALWAYS;
+}
+
+struct hd_vm *hd_vm_new(struct hd *hd, const struct hd_owner *owner, const json_t *params, struct err *e)
+{
 	struct hd_vm *vm = calloc(1, sizeof(*vm));
 
 	if (!vm) {
 		err_set(e, CO_ENOMEM, "out of memory");
 		return NULL;
 	}
-	vm->hd = c->hd;
-	strcpy(vm->name, hd_vm_param(r, "name"));
-	vm->uid = c->uid;
-	vm->gid = c->gid;
-	vm->ngroups = c->ngroups;
-	memcpy(vm->groups, c->groups, sizeof(vm->groups));
-	vm->memory = (uint64_t)json_integer_value(json_object_get(r->params, "memory"));
+	vm->hd = hd;
+	strcpy(vm->name, json_string_value(json_object_get(params, "name")));
+	vm->uid = owner->uid;
+	vm->memory = (uint64_t)json_integer_value(json_object_get(params, "memory"));
+	vm->policy = hd_vm_policy(json_string_value(json_object_get(params, "restart")));
+	vm->autostart = json_is_true(json_object_get(params, "autostart"));
 	vm->handle = vm->log_fd = vm->exit = -1;
 	vm->conlog_fd = conlog_create();
 	vm->conlog = vm->conlog_fd < 0 ? NULL : conlog_map(vm->conlog_fd, 0);
-	vm->setup = hd_vm_setup(vm, r);
-	vm->next = vm->hd->vms;
-	vm->hd->vms = vm;
+	vm->setup = hd_vm_setup(vm, owner, params);
+	vm->next = hd->vms;
+	hd->vms = vm;
 	if (!vm->conlog || !vm->setup) {
 		err_set(e, CO_ENOMEM, "no memory for the console's log: %s", strerror(errno));
 		hd_life_free(vm);
@@ -264,11 +190,13 @@ static struct hd_vm *hd_vm_new(struct hd_req *r, struct err *e)
 
 void hd_vm_create(struct hd_req *r)
 {
+	const struct hd_owner *owner = &r->client->owner;
+	struct hd *hd = r->client->hd;
 	struct hd_vm *vm = NULL;
 	struct err e;
 
-	if (!hd_vm_check(r, &e))
-		vm = hd_vm_new(r, &e);
+	if (!hd_check_create(hd, owner->uid, r->params, &e))
+		vm = hd_vm_new(hd, owner, r->params, &e);
 	if (!vm) {
 		hd_rpc_fail(r, &e);
 		return;
@@ -282,24 +210,39 @@ void hd_vm_create(struct hd_req *r)
 
 /* ---- the others ------------------------------------------------------- */
 
+/* Answers r and returns true when the VM cannot be started now. */
+static bool hd_vm_refuse_start(struct hd_vm *vm, struct hd_req *r)
+{
+	struct err e;
+
+	if (!vm->maker && !vm->deleting && !(vm->live && (vm->state != HD_CREATED || vm->stopping)))
+		return false;
+	err_set(&e, CO_ESTATE, "%s is %s%s already", vm->name,
+		vm->maker ? "starting" : hd_vm_states[vm->state],
+		vm->stopping || vm->deleting ? " and ending" : "");
+	hd_rpc_fail(r, &e);
+	return true;
+}
+
 void hd_vm_start(struct hd_req *r)
 {
 	struct hd_vm *vm = hd_vm_of(r);
 	struct err e;
 
-	if (!vm)
+	if (!vm || hd_vm_refuse_start(vm, r))
 		return;
-	if (vm->maker || vm->deleting || (vm->live && (vm->state != HD_CREATED || vm->stopping))) {
-		err_set(&e, CO_ESTATE, "%s is %s%s already", vm->name,
-			vm->maker ? "starting" : hd_vm_states[vm->state],
-			vm->stopping || vm->deleting ? " and ending" : "");
-		hd_rpc_fail(r, &e);
-		return;
-	}
 	vm->maker = r;
 	if (vm->live) {
 		hd_life_run(vm);
-	} else if (hd_life_begin(vm, &e)) {
+		return;
+	}
+	if (vm->state == HD_RESTARTING) {
+		vm->asked = true;
+		hd_restart_at(vm, 0);
+		return;
+	}
+	vm->restarts = vm->row = 0;
+	if (hd_life_begin(vm, &e)) {
 		vm->maker = NULL;
 		hd_rpc_fail(r, &e);
 	}
@@ -331,46 +274,72 @@ void hd_vm_ask_stop(struct hd_vm *vm, uint64_t ms)
 	loop_timer_start(vm->hd->loop, &vm->stop_timer, ms);
 }
 
-void hd_vm_stop(struct hd_req *r)
+/* As a stop's parameters say: by asking, or by force. */
+static void hd_vm_end(struct hd_vm *vm, const struct hd_req *r, const char *why)
 {
 	const json_t *ms = json_object_get(r->params, "timeoutMs");
+
+	if (vm->state == HD_RESTARTING && !vm->live)
+		hd_restart_cancel(vm);
+	else if (json_is_true(json_object_get(r->params, "force")))
+		hd_life_force(vm, why);
+	else
+		hd_vm_ask_stop(vm, ms ? (uint64_t)json_integer_value(ms) : HD_STOP_MS);
+}
+
+void hd_vm_stop(struct hd_req *r)
+{
 	struct hd_vm *vm = hd_vm_of(r);
 
 	if (!vm)
 		return;
-	if (!vm->live) {
+	if (!vm->live && vm->state != HD_RESTARTING) {
 		hd_rpc_reply(r, json_pack("{s:o, s:b}", "vm", hd_vm_json(vm), "forced", 0));
 		return;
 	}
 	r->next = vm->stops;
 	vm->stops = r;
-	if (json_is_true(json_object_get(r->params, "force")))
-		hd_life_force(vm, "it was forced to stop");
-	else
-		hd_vm_ask_stop(vm, ms ? (uint64_t)json_integer_value(ms) : HD_STOP_MS);
+	vm->wanted = false;
+	hd_vm_end(vm, r, "it was forced to stop");
+}
+
+void hd_vm_restart(struct hd_req *r)
+{
+	struct hd_vm *vm = hd_vm_of(r);
+
+	if (!vm)
+		return;
+	if (!vm->wanted || !vm->live || vm->maker || vm->deleting) {
+		hd_vm_start(r);
+		return;
+	}
+	vm->maker = r;
+	vm->asked = true;
+	hd_vm_end(vm, r, "it was forced to restart");
 }
 
 void hd_vm_delete(struct hd_req *r)
 {
 	struct hd_vm *vm = hd_vm_of(r);
+	bool over = vm && !vm->live && vm->state != HD_RESTARTING;
 	struct err e;
 
 	if (!vm)
 		return;
-	if (vm->live && vm->state != HD_CREATED && !json_is_true(json_object_get(r->params, "force"))) {
+	if (!over && vm->state != HD_CREATED && !json_is_true(json_object_get(r->params, "force"))) {
 		err_set(&e, CO_ESTATE, "%s is %s: stop it first, or force", vm->name, hd_vm_states[vm->state]);
 		hd_rpc_fail(r, &e);
 		return;
 	}
-	if (!vm->live) {
-		hd_life_free(vm);
-		hd_rpc_reply(r, json_object());
-		return;
-	}
+	hd_auto_forget(vm);
 	r->next = vm->deletes;
 	vm->deletes = r;
 	vm->deleting = true;
-	hd_life_force(vm, "it was removed");
+	vm->wanted = false;
+	if (over)
+		hd_life_free(vm);
+	else
+		hd_vm_end(vm, r, "it was removed");
 }
 
 void hd_vm_list(struct hd_req *r)

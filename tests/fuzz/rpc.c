@@ -40,6 +40,7 @@ static void method(struct hd_req *r)
 void hd_vm_create(struct hd_req *r) { method(r); }
 void hd_vm_start(struct hd_req *r) { method(r); }
 void hd_vm_stop(struct hd_req *r) { method(r); }
+void hd_vm_restart(struct hd_req *r) { method(r); }
 void hd_vm_delete(struct hd_req *r) { method(r); }
 void hd_vm_list(struct hd_req *r) { method(r); }
 void hd_vm_get(struct hd_req *r) { method(r); }

@@ -57,6 +57,7 @@ void daemon_start(struct daemon *d, const char *mood)
 	daemon_dir(d);
 	snprintf(d->socket, sizeof(d->socket), "%s/socket", d->dir);
 	snprintf(d->device, sizeof(d->device), "%s/device", d->dir);
+	snprintf(d->state, sizeof(d->state), "%s/state", d->dir);
 	if (mood) {
 		fd = open(d->device, O_CREAT | O_TRUNC | O_RDWR, 0600);
 		if (write(fd, mood, strlen(mood)) < 0)
@@ -69,7 +70,7 @@ void daemon_start(struct daemon *d, const char *mood)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execl(program, program, "--socket", d->socket, "--device", d->device, "--worker",
 		      d->worker ? d->worker : WORKER,
-		      "--stop-timeout", "0", NULL);
+		      "--state", d->state, "--stop-timeout", "0", NULL);
 		_exit(127);
 	}
 	/* It listens as soon as one can connect. */
@@ -93,6 +94,11 @@ int daemon_end(struct daemon *d, int signo)
 
 void daemon_forget(struct daemon *d)
 {
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf '%s'", d->state);
+	if (d->state[0] && system(command))
+		die("rm");
 	unlink(d->device);
 	unlink(d->socket);
 	rmdir(d->dir);

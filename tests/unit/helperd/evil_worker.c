@@ -52,6 +52,37 @@ static void endless(const char *line)
 		say(line);
 }
 
+/* Not evil, but its guest's ports come and go; it powers off when asked. */
+static void sick(void)
+{
+	char line[4096], answer[256];
+	ssize_t n;
+
+	while ((n = read(SOCKET, line, sizeof(line) - 1)) > 0) {
+		json_t *call;
+
+		line[n] = 0;
+		call = json_loads(line, 0, NULL);
+		snprintf(answer, sizeof(answer), "{\"id\":%d,\"result\":{\"%s\":[]}}\n",
+			 (int)json_integer_value(json_object_get(call, "id")),
+			 strstr(line, "port.list") ? "forwards" : "regions");
+		json_decref(call);
+		if (strstr(line, "vm.memoryMap") || strstr(line, "port.list"))
+			say(answer);
+		if (strstr(line, "\"start\""))
+			say("{\"event\":\"running\"}\n{\"event\":\"waiting\",\"line\":\"port 25: refused\"}\n");
+		if (strstr(line, "vm.memoryMap"))
+			say("{\"event\":\"ready\"}\n");
+		if (strstr(line, "port.list"))
+			say("{\"event\":\"unhealthy\",\"line\":\"port 25 has not answered for 9 s\"}\n");
+		if (strstr(line, "\"stop\"")) {
+			say("{\"event\":\"ended\",\"kind\":\"poweroff\",\"why\":\"the guest powered off\",\"exit\":0}\n");
+			_exit(0);
+		}
+	}
+	_exit(0);
+}
+
 int main(void)
 {
 	char line[65536];
@@ -73,6 +104,11 @@ int main(void)
 	else
 		say("{\"id\":1,\"result\":{}}\n");
 
+	if (!strcmp(name, "sick"))
+		sick();
+	if (!strcmp(name, "changeable"))
+		endless("{\"event\":\"running\"}\n{\"event\":\"ready\"}\n{\"event\":\"waiting\",\"line\":\"x\"}\n"
+			"{\"event\":\"unhealthy\",\"line\":[]}\n");
 	if (!strcmp(name, "flood"))
 		endless("{\"event\":\"console\",\"line\":\"\\u001b]0;title\\u0007 \\u202e x\"}\n");
 	if (!strcmp(name, "log-flood"))

@@ -189,6 +189,8 @@ void fake_guest(co_u8 *memory, co_u64 start_info)
 	if (!strcmp(what, "crash")) {
 		say("\033[31m[ 1.0] Kernel panic - not syncing: it is a test\033[0m\r\n");
 		shut_down(3);
+	} else if (!strcmp(what, "off")) {
+		shut_down(0);
 	} else if (!strcmp(what, "reboot")) {
 		shut_down(1);
 	} else if (!strcmp(what, "killed")) {

@@ -26,6 +26,21 @@ static void life_of_a_vm(struct client *c)
 	json_decref(call(c, "vm.delete", NAME("a")));
 }
 
+/* One that is kept, gets well and ill, runs again, and is restarted and removed. */
+static void life_of_another(struct client *c)
+{
+	json_decref(call(c, "vm.create", "{\"name\":\"sick\",\"memory\":67108864,\"kernel\":{\"path\":\"/x\"},"
+		"\"agent\":true,\"readyTcp\":[{\"port\":25}],\"restart\":\"always\",\"autostart\":true,"
+		"\"health\":{\"intervalMs\":1000,\"timeoutMs\":1000,\"failures\":2,\"restart\":true}}"));
+	json_decref(call(c, "vm.start", NAME("sick")));
+	json_decref(call(c, "vm.memoryMap", NAME("sick")));
+	json_decref(call(c, "port.list", NAME("sick")));
+	json_decref(call(c, "vm.restart", NAME("sick")));
+	json_decref(call(c, "vm.restart", NAME("sick")));
+	json_decref(call(c, "vm.stop", NAME("sick")));
+	json_decref(call(c, "vm.delete", NAME("sick")));
+}
+
 /* One round; 0: that many allocations never happened. */
 static int fail_at(int n)
 {
@@ -45,6 +60,7 @@ static int fail_at(int n)
 	json_decref(call(&c, "events.subscribe", "{\"console\":true}"));
 	kill(d.pid, SIGUSR2);
 	life_of_a_vm(&c);
+	life_of_another(&c);
 	client_close(&c);
 
 	/* The allocation may be this one's. */
@@ -53,6 +69,7 @@ static int fail_at(int n)
 	hit = access(mark, F_OK) == 0;
 	/* What could not be removed then can be now. */
 	json_decref(call(&c, "vm.delete", "{\"name\":\"a\",\"force\":true}"));
+	json_decref(call(&c, "vm.delete", "{\"name\":\"sick\",\"force\":true}"));
 	r = call(&c, "vm.create", VM("a", ""));
 	CHECK(r, "after %d: %s %s", n, call_name, call_text);
 	json_decref(r);

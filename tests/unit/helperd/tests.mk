@@ -22,11 +22,15 @@ $(OUT)/fake-worker: $(wildcard $(HELPERD)/worker/*.c) $(BUILDER_SRCS) $(HD_LIB) 
 $(OUT)/evil-worker: helperd/evil_worker.c $(HELPERD)/lib/conlog.c $(HD_HDRS) | $(OUT)
 	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
 
-$(OUT)/stack $(OUT)/ends: $(OUT)/%: helperd/%.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)/lib/err.c \
+$(OUT)/stack $(OUT)/ends $(OUT)/again $(OUT)/auto: $(OUT)/%: helperd/%.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)/lib/err.c \
 		$(OUT)/fake-colinuxd $(OUT)/fake-worker $(OUT)/evil-worker $(HD_HDRS) ../fuzz/corpus/elf/debian | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DCOLINUXD='"$(OUT)/fake-colinuxd"' -DWORKER='"$(OUT)/fake-worker"' \
 		-DEVIL='"$(OUT)/evil-worker"' \
 		-DKERNEL='"$(TOP)/tests/fuzz/corpus/elf/debian"' -o $@ $(filter %.c,$^) -ljansson
+
+TESTS += again auto policy
+$(OUT)/policy: helperd/policy.c $(HELPERD)/root/restart.c $(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
 
 $(OUT)/console: helperd/console.c $(addprefix $(HELPERD)/worker/,console.c ring.c) \
 		$(addprefix $(HELPERD)/lib/,conlog.c loop.c proto.c err.c) $(HD_HDRS) | $(OUT)
