@@ -26,6 +26,8 @@ typedef unsigned int co_u32; typedef unsigned long long co_u64;
 typedef int co_s32; typedef long long co_s64;
 #if !defined(CO_FREESTANDING)
 #include <sys/ioctl.h>
+#elif !defined(_IOWR)
+#define _IOWR(group, nr, type)	(3u << 30 | (unsigned int)sizeof(type) << 16 | (group) << 8 | (nr))
 #endif
 #endif
 

@@ -11,9 +11,6 @@
  * 10 + reason it shut down otherwise (11 reboot, 13 crash), 20 it was killed,
  * 1 it never ran.  There is no xenstore and no input.
  */
-#define _IOWR(group, nr, type) \
-	(3u << 30 | (unsigned int)sizeof(type) << 16 | (group) << 8 | (nr))
-
 #include "../../kext/include/co_abi.h"
 #include "../../kext/include/xen/sched.h"
 #include "../../kext/include/xen/io/console.h"
