@@ -23,7 +23,7 @@ DEBIAN_PACKAGES := \
 	build-essential gcc-12 git pkg-config python3 cpio kmod xz-utils lz4 zstd \
 	util-linux qemu-system-x86 \
 	libjansson-dev liblzma-dev liblz4-dev libzstd-dev zlib1g-dev libseccomp-dev \
-	libcap-dev libxen-dev clang mmdebstrap e2fsprogs openssl strace
+	libcap-dev libxen-dev clang llvm mmdebstrap e2fsprogs openssl strace
 
 # Kernels of the virtual host: the first is the one that `make up` uses.
 HOST_KERNELS := linux-image-cloud-amd64
@@ -78,6 +78,13 @@ module: kernels
 	@$(call build_modules,$(HOST_KERNELS))
 test-modules: test-kernels
 	@$(call build_modules,$(TEST_HOST_KERNELS))
+
+# The kext for macOS: objects here, colinux.kext where Apple's linker is.
+# KERNEL_HEADERS=, DARWIN_LD=: see kext/os/darwin/build.mk.
+.PHONY: kext-darwin
+kext-darwin: $(if $(shell command -v dpkg-query),packages)
+	@$(submake) kext -s darwin BUILD=$(BUILD) VERSION=$(VERSION)
+	@echo "build/kext/darwin: every symbol that the objects need is in kpi.txt, and no other"
 
 helper: packages
 	@$(submake) helperd all BUILD=$(BUILD)

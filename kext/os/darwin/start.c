@@ -125,3 +125,9 @@ kmod_info_t kmod_info = {
 	.start = co_darwin_start,
 	.stop = co_darwin_stop,
 };
+
+/* Ours in kpi/ and Apple's are the same. */
+_Static_assert(sizeof(kmod_info_t) == 196, "kmod_info");
+_Static_assert(sizeof(struct cdevsw) == 112, "cdevsw");
+_Static_assert(sizeof(struct vm_statistics64) == 152, "vm_statistics64");
+_Static_assert(sizeof(clock_sec_t) == 8 && sizeof(boolean_t) == 4 && sizeof(dev_t) == 4, "types");

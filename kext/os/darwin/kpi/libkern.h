@@ -20,7 +20,6 @@ void lck_grp_free(lck_grp_t *grp);
 lck_mtx_t *lck_mtx_alloc_init(lck_grp_t *grp, lck_attr_t *attr);
 void lck_mtx_free(lck_mtx_t *lck, lck_grp_t *grp);
 void lck_mtx_lock(lck_mtx_t *lck);
-boolean_t lck_mtx_try_lock(lck_mtx_t *lck);
 void lck_mtx_unlock(lck_mtx_t *lck);
 lck_spin_t *lck_spin_alloc_init(lck_grp_t *grp, lck_attr_t *attr);
 void lck_spin_free(lck_spin_t *lck, lck_grp_t *grp);

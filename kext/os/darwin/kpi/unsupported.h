@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * com.apple.kpi.unsupported, and three of other bundles that Apple's public
- * headers do not declare.  Used with both sets of headers: a prototype that
+ * com.apple.kpi.unsupported, and those of other bundles that Apple's public headers
+ * do not declare.  Used with both sets of headers: a prototype that
  * differs from Apple's does not compile.
  */
 #ifndef CO_KPI_UNSUPPORTED_H
@@ -25,6 +25,7 @@ kern_return_t vm_deallocate(vm_map_t map, vm_offset_t addr, vm_size_t size);
 kern_return_t vm_stats(void *info, unsigned int *count);	/* mach */
 #ifndef __cplusplus
 int thread_issignal(proc_t p, thread_t th, sigset_t mask);	/* bsd */
+boolean_t lck_mtx_try_lock(lck_mtx_t *lck);			/* libkern */
 #endif
 
 #define VM_FLAGS_ANYWHERE	0x0001
