@@ -8,6 +8,7 @@ import { Command, CommanderError } from "#args";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
 import { consoleCommand } from "./commands/console.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { execCommand } from "./commands/exec.ts";
 import { hostCommand } from "./commands/host.ts";
 import { imageCommand } from "./commands/image.ts";
 import { logsCommand } from "./commands/logs.ts";
@@ -15,6 +16,7 @@ import { lsCommand } from "./commands/ls.ts";
 import { rmCommand } from "./commands/rm.ts";
 import { rpcCommand } from "./commands/rpc.ts";
 import { schemaCommand } from "./commands/schema.ts";
+import { shellCommand } from "./commands/shell.ts";
 import { startCommand } from "./commands/start.ts";
 import { statusCommand } from "./commands/status.ts";
 import { stopCommand } from "./commands/stop.ts";
@@ -80,6 +82,8 @@ function bareProgram(): Command {
     .addCommand(statusCommand())
     .addCommand(waitCommand())
     .addCommand(consoleCommand())
+    .addCommand(execCommand())
+    .addCommand(shellCommand())
     .addCommand(logsCommand())
     .addCommand(validateCommand())
     .addCommand(schemaCommand())

@@ -40,8 +40,9 @@ async function build(out: string, releases: string[]): Promise<void> {
   const code = [`${here}/cpio.ts`, `${here}/shell.ts`, `${here}/modules.ts`];
 
   const shell = `${out}/images/shell.initrd`;
-  if (await stale(shell, [...code, `${here}/shell.init`, `${here}/provider.ts`])) {
-    await write(shell, await shellInitrd(cache, `${here}/shell.init`));
+  const agent = `${out}/bin/colinux-agent`;
+  if (await stale(shell, [...code, `${here}/shell.init`, `${here}/provider.ts`, agent])) {
+    await write(shell, await shellInitrd(cache, `${here}/shell.init`, agent));
   }
   // The tests' images take it from here.
   const tool = `${out}/images/busybox`;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Builds the initrd behind "builtin:shell": busybox and one init script. Run by
+ * Builds the initrd behind "builtin:shell": busybox, one init script and the agent. Run by
  * make through images_main.ts; `up` takes the finished file.
  */
 import { Cpio } from "./cpio.ts";
@@ -25,10 +25,15 @@ export async function busybox(cache: string): Promise<string> {
   return `${dir}/bin/busybox`;
 }
 
-export async function shellInitrd(cache: string, init: string): Promise<Uint8Array<ArrayBuffer>> {
+export async function shellInitrd(
+  cache: string,
+  init: string,
+  agent: string,
+): Promise<Uint8Array<ArrayBuffer>> {
   return new Cpio()
     .file("bin/busybox", await Deno.readFile(await busybox(cache)), 0o755)
     .symlink("bin/sh", "busybox")
+    .file("usr/local/lib/colinux/agent", await Deno.readFile(agent), 0o755)
     .file("init", await Deno.readFile(init), 0o755)
     .file("etc/ready", `#!/bin/sh\necho "${SHELL_READY}"\n`, 0o755)
     .file("etc/profile", PROFILE)

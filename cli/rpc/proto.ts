@@ -87,6 +87,12 @@ export interface HealthSpec {
   restart: boolean;
 }
 
+export const EXEC_STREAMS = [
+  "stdout",
+  "stderr",
+] as const;
+export type ExecStream = (typeof EXEC_STREAMS)[number];
+
 export interface File {
   path: string;
   size?: number;
@@ -294,6 +300,52 @@ export interface Methods {
       dropped: number;
     };
   };
+  /** Runs a command in the guest, by coLinux's agent there (argv empty: the user's login shell; the word @agent: the agent itself); answered when it has been started. user: name or number, default root; cwd: default the user's home; env: NAME=VALUE words beside a fresh login's. tty: on a terminal of that size, all output is stdout's. Without stdin it reads nothing. The command is this connection's: exec.data and exec.exit come here, and it ends when the connection does. */
+  "exec.start": {
+    params: {
+      name: string;
+      argv: string[];
+      env?: string[];
+      user?: string;
+      cwd?: string;
+      tty?: boolean;
+      columns?: number;
+      rows?: number;
+      stdin?: boolean;
+    };
+    result: {
+      exec: number;
+    };
+  };
+  /** Input for a command; answered when the guest has taken it. eof: and no more. */
+  "exec.write": {
+    params: {
+      name: string;
+      exec: number;
+      data: string;
+      eof?: boolean;
+    };
+    result: Record<string, never>;
+  };
+  /** The size of the command's terminal. */
+  "exec.resize": {
+    params: {
+      name: string;
+      exec: number;
+      columns: number;
+      rows: number;
+    };
+    result: Record<string, never>;
+  };
+  /** A signal (Linux's number) for the command and all in its process group. */
+  "exec.signal": {
+    params: {
+      name: string;
+      exec: number;
+      signal: number;
+    };
+    result: Record<string, never>;
+  };
   /** Forwards a port of the host to one of the guest's, at run time, on its first nat network. */
   "port.add": {
     params: {
@@ -349,6 +401,10 @@ export const METHOD_NAMES: readonly MethodName[] = [
   "console.write",
   "console.resize",
   "console.log",
+  "exec.start",
+  "exec.write",
+  "exec.resize",
+  "exec.signal",
   "port.add",
   "port.remove",
   "port.list",
@@ -372,6 +428,19 @@ export interface Events {
   "console.closed": {
     name: string;
   };
+  "exec.data": {
+    name: string;
+    exec: number;
+    stream: ExecStream;
+    data: string;
+  };
+  "exec.exit": {
+    name: string;
+    exec: number;
+    code?: number;
+    signal?: number;
+    error?: string;
+  };
 }
 
 export type EventName = keyof Events;
@@ -382,6 +451,8 @@ export const EVENT_NAMES: readonly EventName[] = [
   "console.data",
   "console.line",
   "console.closed",
+  "exec.data",
+  "exec.exit",
 ];
 
 /** `code` of a JSON-RPC error is `number`, `data.name` the key. */

@@ -27,6 +27,8 @@ export interface Context extends HostContext {
   readonly host: "local" | "virtual" | undefined;
   /** Shown with --verbose only. */
   debug(line: string): void;
+  /** Signals go to `handler` instead of ending this command; undefined: back to that. */
+  takeSignals(handler: ((name: SignalName) => void) | undefined): void;
 }
 
 /** The exit code that main.ts will use when nothing is thrown. */
@@ -38,7 +40,9 @@ export function setExit(code: number): void {
 
 export class Interrupted extends CliError {}
 
-const SIGNALS: readonly [Deno.Signal, number][] = [["SIGINT", 130], ["SIGTERM", 143], [
+export type SignalName = "SIGINT" | "SIGTERM" | "SIGHUP";
+
+const SIGNALS: readonly [SignalName, number][] = [["SIGINT", 130], ["SIGTERM", 143], [
   "SIGHUP",
   129,
 ]];
@@ -49,9 +53,12 @@ export async function run(
 ): Promise<void> {
   const out = new Output({ json: options.json === true, quiet: options.quiet === true });
   const controller = new AbortController();
+  let taken: ((name: SignalName) => void) | undefined;
   const handlers = SIGNALS.map(([name, exit]) => {
-    const handler = () =>
-      controller.abort(new Interrupted(`ended by ${name}`, { name: "INTR", exit }));
+    const handler = () => {
+      if (taken !== undefined) taken(name);
+      else controller.abort(new Interrupted(`ended by ${name}`, { name: "INTR", exit }));
+    };
     Deno.addSignalListener(name, handler);
     return () => Deno.removeSignalListener(name, handler);
   });
@@ -69,6 +76,7 @@ export async function run(
     host: options.host ?? hostFromEnvironment(),
     progress: (line) => out.note(line),
     debug: (line) => log?.debug(line),
+    takeSignals: (handler) => taken = handler,
   };
   try {
     await body(context);

@@ -36,6 +36,12 @@ export class Output {
     writeAll(Deno.stdout, data);
   }
 
+  /** A command's own stderr, as it is. */
+  errorBytes(data: Uint8Array): void {
+    this.#clear();
+    writeAll(Deno.stderr, data);
+  }
+
   text(data: string): void {
     this.bytes(encoder.encode(data));
   }

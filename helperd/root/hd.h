@@ -37,6 +37,7 @@
 
 struct hd_vm;
 struct hd_client;
+struct hd_exec;
 
 struct hd_viewer {			/* one client that watches one console */
 	struct hd_vm *vm;
@@ -127,6 +128,7 @@ struct hd_vm {
 	int conlog_fd;
 	struct conlog *conlog;
 	struct hd_viewer *viewers;
+	struct hd_exec *execs;		/* commands that run in it, or are being ended */
 	struct hd_req *calls, *stops, *deletes;
 	unsigned int next_call;
 	struct hd_vm *next;
@@ -221,6 +223,14 @@ void hd_spawn_reap(void *arg);
 /* Steals params; r (or NULL: nobody waits) is the VM's to answer if this returns 0. */
 int hd_spawn_call(struct hd_vm *vm, const char *method, json_t *params, struct hd_req *r);
 void hd_spawn_clean(struct hd_vm *vm);
+
+/* exec.c: commands in guests */
+int hd_exec_check(struct hd_vm *vm, const struct hd_req *r, struct err *e);	/* may r be forwarded? */
+int hd_exec_started(struct hd_vm *vm, struct hd_req *r, const json_t *result, struct err *e);
+const char *hd_exec_event(struct hd_vm *vm, const char *name, const json_t *root);	/* NULL, or the breach */
+void hd_exec_pump_client(struct hd_client *c);
+void hd_exec_forget(struct hd_client *c);
+void hd_exec_ended(struct hd_vm *vm);
 
 /* console.c */
 void hd_console_attach(struct hd_req *r);

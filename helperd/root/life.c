@@ -200,6 +200,7 @@ void hd_life_ended(struct hd_vm *vm)
 	hd_spawn_clean(vm);
 	vm->live = vm->starting = false;
 	hd_life_tell_calls(vm);
+	hd_exec_ended(vm);
 	hd_life_over(vm);
 }
 
@@ -280,6 +281,7 @@ void hd_life_free_all(struct hd *hd)
 		hd_rpc_drop(&vm->stops);
 		hd_rpc_drop(&vm->deletes);
 		hd_rpc_drop(&vm->maker);
+		hd_exec_ended(vm);
 		hd_life_free(vm);
 	}
 	hd_host_idle(hd);

@@ -68,6 +68,7 @@ static void hd_peer_closed(void *arg, const char *why)
 
 	log_line(LOG_DEBUG, "uid %u pid %d: %s", c->owner.uid, (int)c->pid, why);
 	hd_console_forget(c);
+	hd_exec_forget(c);
 	msg_free(c->msg);
 	c->msg = NULL;
 	hd_peer_put(c);
@@ -85,6 +86,7 @@ static void hd_peer_drained(void *arg)
 	struct hd_client *c = arg;
 
 	hd_console_pump_client(c);
+	hd_exec_pump_client(c);
 	hd_peer_flow(c);
 }
 

@@ -213,6 +213,11 @@ static void hd_spawn_event(struct hd_vm *vm, const char *name, const json_t *roo
 
 		hd_spawn_text(what, sizeof(what), json_string_value(line));
 		hd_restart_ill(vm, what);
+	} else if (!strcmp(name, "exec.data") || !strcmp(name, "exec.exit")) {
+		const char *breach = hd_exec_event(vm, name, root);
+
+		if (breach)
+			hd_spawn_untrue(vm, breach);
 	} else if (!strcmp(name, "running")) {
 		hd_life_running(vm);
 	} else if (!strcmp(name, "ended") && !vm->ended) {
@@ -260,6 +265,10 @@ static void hd_spawn_answer(struct hd_vm *vm, unsigned int call, json_t *result,
 	if (!error && proto_check(result, r->method->result, r->method->nresult, &e)) {
 		log_line(LOG_ERROR, "%s: %s: %s", vm->name, r->method->name, e.text);
 		err_set(&e, CO_EWORKER, "the worker's answer to %s makes no sense", r->method->name);
+		error = result;
+	}
+	if (!error && !strcmp(r->method->name, "exec.start") && hd_exec_started(vm, r, result, &e)) {
+		hd_spawn_untrue(vm, e.text);
 		error = result;
 	}
 	if (error)

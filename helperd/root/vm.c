@@ -386,6 +386,8 @@ void hd_vm_forward(struct hd_req *r)
 		return;
 	if (!vm->live || !vm->built || !vm->msg)
 		err_set(&e, CO_ESTATE, "%s is %s", vm->name, hd_vm_states[vm->state]);
+	else if (hd_exec_check(vm, r, &e))
+		;			/* e says why not */
 	else if (json_string_length(data) > HD_DATA_MAX)
 		err_set(&e, CO_ETOOBIG, "data: more than %u bytes at once", HD_DATA_MAX);
 	else if (msg_queued(vm->msg) > HD_OUT_STREAM)

@@ -24,12 +24,12 @@
 #include "xenstore.h"
 
 #define WK_SOCKET	3
-#define WK_OUT_LIMIT	(4u << 20)
+#define WK_OUT_LIMIT	(8u << 20)	/* above what all commands may have under way */
 #define WK_BUILD_CALL	1
 
 /* ---- to colinuxd ---------------------------------------------------------------- */
 
-static void wk_send(struct wk *w, json_t *o)
+void wk_tell(struct wk *w, json_t *o)
 {
 	if (o)
 		msg_send_json(w->root, o);
@@ -39,13 +39,13 @@ static void wk_send(struct wk *w, json_t *o)
 void wk_event(struct wk *w, const char *event, const char *line)
 {
 	if (w->root)
-		wk_send(w, line ? json_pack("{s:s, s:s}", "event", event, "line", line)
+		wk_tell(w, line ? json_pack("{s:s, s:s}", "event", event, "line", line)
 				: json_pack("{s:s}", "event", event));
 }
 
 void wk_reply(struct wk *w, json_int_t id, json_t *result)
 {
-	wk_send(w, json_pack("{s:I, s:o}", "id", id, "result", result ? result : json_object()));
+	wk_tell(w, json_pack("{s:I, s:o}", "id", id, "result", result ? result : json_object()));
 }
 
 /* A path may be any bytes: what is not UTF-8 must not cost us the message. */
@@ -65,7 +65,7 @@ static json_t *wk_string(const char *text)
 
 void wk_fail(struct wk *w, json_int_t id, const struct err *e)
 {
-	wk_send(w, json_pack("{s:I, s:{s:i, s:o}}", "id", id, "error", "code", e->code,
+	wk_tell(w, json_pack("{s:I, s:{s:i, s:o}}", "id", id, "error", "code", e->code,
 			     "message", wk_string(e->text)));
 }
 
@@ -86,7 +86,7 @@ void wk_end(struct wk *w, const char *kind, int exit, const char *format, ...)
 	o = json_pack("{s:s, s:s, s:o}", "event", "ended", "kind", kind, "why", wk_string(why));
 	if (o && exit >= 0)
 		json_object_set_new(o, "exit", json_integer(exit));
-	wk_send(w, o);
+	wk_tell(w, o);
 	loop_quit(w->loop);
 }
 
@@ -165,8 +165,11 @@ static void wk_call(void *arg, char *line, size_t len)
 	} else if (!strcmp(method, "console.write")) {
 		wk_console_write(w->console, id, params);
 	} else if (!strcmp(method, "console.resize")) {
-		/* hvc0 has no way to tell a size; the viewer's is nothing to refuse either. */
+		/* hvc0 itself has no way to tell a size; without an agent it is nothing to refuse either. */
+		wk_agent_resize(w, params);
 		wk_reply(w, id, json_object());
+	} else if (!strncmp(method, "exec.", 5)) {
+		wk_agent_call(w, id, method, params);
 	} else {
 		err_set(&e, CO_ENOSYS, "the worker does not know %.64s", method);
 		wk_fail(w, id, &e);
@@ -254,6 +257,9 @@ static int wk_serve(struct wk *w, struct err *e)
 	wk_console_connect(w->console, wk_frame(w, w->out.console_gfn));
 	wk_port_bind(w, CO_PORT_XENSTORE, xs_wire_serve, wire);
 	wk_port_bind(w, CO_PORT_CONSOLE, wk_console_serve, w->console);
+	w->agent = wk_agent_new(w);
+	if (!w->agent)
+		return err_set(e, CO_ENOMEM, "no memory for the guest's agent");
 	return wk_disks_serve(w, e);
 }
 

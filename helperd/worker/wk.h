@@ -29,6 +29,7 @@ struct wk_xs;
 struct wk_console;
 struct wk_vcpu;
 struct wk_disks;
+struct wk_agent;
 
 typedef void (*wk_port_fn)(void *arg);
 
@@ -48,6 +49,7 @@ struct wk {
 	struct wk_console *console;
 	struct wk_vcpu *vcpu;
 	struct wk_disks *disks;
+	struct wk_agent *agent;
 	struct { wk_port_fn fn; void *arg; } ports[WK_PORTS];
 	bool built, over;
 };
@@ -56,6 +58,7 @@ struct wk {
 void wk_end(struct wk *w, const char *kind, int exit, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));	/* tells colinuxd; the loop ends */
 void wk_event(struct wk *w, const char *event, const char *line);	/* line may be NULL */
+void wk_tell(struct wk *w, json_t *o);		/* any line to colinuxd; steals o, NULL: out of memory */
 void wk_reply(struct wk *w, json_int_t id, json_t *result);		/* steals result */
 void wk_fail(struct wk *w, json_int_t id, const struct err *e);
 
@@ -88,6 +91,22 @@ void wk_console_free(struct wk_console *c);
 int wk_disks_open(struct wk *w, struct err *e);		/* as the owner, before the sandbox closes */
 int wk_disks_serve(struct wk *w, struct err *e);	/* once xenstore is there */
 void wk_disks_free(struct wk *w);
+
+/* agent.c: the agent inside the guest, on the second console; NULL: none made */
+struct wk_agent *wk_agent_new(struct wk *w);
+void wk_agent_free(struct wk_agent *a);
+bool wk_agent_connected(const struct wk *w);	/* it has said hello, and not fallen silent since */
+void wk_agent_call(struct wk *w, json_int_t id, const char *method, const json_t *params);	/* exec.* */
+void wk_agent_resize(struct wk *w, const json_t *params);	/* hvc0's size, if there is an agent */
+/*
+ * Connects to a port of the guest's loopback, and waits for the beginning of
+ * what is said there (NULL: a connection is enough).  fn is called once, from
+ * the loop: ok, or why not (a text that may be shown); never later than a few
+ * seconds after timeout_ms.
+ */
+typedef void (*wk_agent_probed)(void *arg, bool ok, const char *why);
+void wk_agent_probe(struct wk *w, uint16_t port, const char *expect, uint32_t timeout_ms,
+		    wk_agent_probed fn, void *arg);
 
 /* sandbox_<os>.c */
 int wk_sandbox_drop(const json_t *setup, struct err *e);	/* becomes the owner, for good */

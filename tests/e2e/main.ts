@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The end-to-end tests: main.ts --list, or main.ts NAME; called by tests/run. */
 import { diskTests } from "./disk_tests.ts";
+import { execTests } from "./exec_tests.ts";
 import { hostTests } from "./host_tests.ts";
 import { inputTests } from "./input_tests.ts";
 import { type E2eTest, vmTests } from "./vm_tests.ts";
 
-const tests: E2eTest[] = [...inputTests, ...vmTests, ...hostTests, ...diskTests];
+const tests: E2eTest[] = [...inputTests, ...vmTests, ...execTests, ...hostTests, ...diskTests];
 
 const name = Deno.args[0];
 if (name === "--list") {

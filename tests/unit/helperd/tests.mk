@@ -15,7 +15,7 @@ TESTS += stack ends console nomem xenbus block block_tsan disks
 $(OUT)/fake-colinuxd: $(wildcard $(HELPERD)/root/*.c) $(HD_LIB) $(HD_FAKE) $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DHD_BUILD='"unit"' -pthread -o $@ \
 		$(filter %.c,$^) -ljansson
-$(OUT)/fake-worker: $(wildcard $(HELPERD)/worker/*.c) $(BUILDER_SRCS) $(HD_LIB) $(HD_FAKE) $(HD_HDRS) | $(OUT)
+$(OUT)/fake-worker: $(wildcard $(HELPERD)/worker/*.c) $(HELPERD)/agent/frame.c $(BUILDER_SRCS) $(HD_LIB) $(HD_FAKE) $(HD_HDRS) | $(OUT)
 	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -Wno-format-truncation -I$(HELPERD)/proto $(HD_INCLUDES) \
 		-pthread -o $@ $(filter %.c,$^) -ljansson -lseccomp $(LOADER_LIBS)
 
