@@ -171,7 +171,7 @@ static void wk_console_match(struct wk_console *c, const char *text, size_t len)
 		memcpy(both + c->tail_len, text, n);
 		if (wk_console_find(both, c->tail_len + n, c->ready, c->ready_len)) {
 			c->ready_len = 0;
-			wk_event(c->w, "ready", NULL);
+			wk_ready_console(c->w);
 			return;
 		}
 		keep = c->tail_len + n < c->ready_len ? c->tail_len + n : c->ready_len - 1;

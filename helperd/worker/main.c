@@ -123,10 +123,12 @@ static void wk_call_start(struct wk *w)
 {
 	struct err e;
 
-	if (wk_vcpu_start(w->vcpu, &e))
+	if (wk_vcpu_start(w->vcpu, &e)) {
 		wk_end(w, "failed", -1, "%s", e.text);
-	else
-		wk_event(w, "running", NULL);
+		return;
+	}
+	wk_event(w, "running", NULL);
+	wk_ready_start(w);
 }
 
 static void wk_call_map(struct wk *w, json_int_t id)
@@ -247,7 +249,8 @@ static int wk_serve(struct wk *w, struct err *e)
 
 	w->console = wk_console_new(w, w->conlog, json_string_value(json_object_get(w->setup, "readyConsole")));
 	w->xs = wk_xs_new(w);
-	if (!w->console || !w->xs)
+	w->ready = wk_ready_new(w);
+	if (!w->console || !w->xs || !w->ready)
 		return err_set(e, CO_ENOMEM, "out of memory");
 	if (wk_xs_populate(w->xs, w->name, w->ram_pages << CO_PAGE_SHIFT, w->out.console_gfn))
 		return err_set(e, CO_ENOMEM, "xenstore has no room for its first nodes");

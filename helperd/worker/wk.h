@@ -25,6 +25,7 @@
 #define WK_HOME			"/local/domain/1"
 #define WK_PORTS		64u	/* that can be bound: more come with more devices */
 
+struct wk_ready;
 struct wk_xs;
 struct wk_console;
 struct wk_vcpu;
@@ -47,6 +48,7 @@ struct wk {
 	struct wk_builder_out out;
 	struct wk_xs *xs;
 	struct wk_console *console;
+	struct wk_ready *ready;
 	struct wk_vcpu *vcpu;
 	struct wk_disks *disks;
 	struct wk_agent *agent;
@@ -107,6 +109,12 @@ void wk_agent_resize(struct wk *w, const json_t *params);	/* hvc0's size, if the
 typedef void (*wk_agent_probed)(void *arg, bool ok, const char *why);
 void wk_agent_probe(struct wk *w, uint16_t port, const char *expect, uint32_t timeout_ms,
 		    wk_agent_probed fn, void *arg);
+
+/* ready.c: tells colinuxd "waiting", "ready", "unhealthy" */
+struct wk_ready *wk_ready_new(struct wk *w);		/* as the setup says; NULL: out of memory */
+void wk_ready_start(struct wk *w);			/* the guest runs */
+void wk_ready_console(struct wk *w);			/* its console has shown readyConsole */
+void wk_ready_free(struct wk_ready *r);
 
 /* sandbox_<os>.c */
 int wk_sandbox_drop(const json_t *setup, struct err *e);	/* becomes the owner, for good */

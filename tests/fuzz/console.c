@@ -28,6 +28,7 @@ void wk_port_raise(struct wk *w, uint32_t port)
 	MUST(port == CO_PORT_CONSOLE);
 }
 
+void wk_ready_console(struct wk *w) { (void)w; }
 void wk_event(struct wk *w, const char *event, const char *line)
 {
 	json_t *j = line ? json_string(line) : NULL;

@@ -35,10 +35,16 @@ void wk_port_raise(struct wk *worker, uint32_t port)
 	raised += port == CO_PORT_CONSOLE;
 }
 
+void wk_ready_console(struct wk *worker)
+{
+	(void)worker;
+	ready++;
+}
+
 void wk_event(struct wk *worker, const char *event, const char *text)
 {
 	(void)worker;
-	ready += !strcmp(event, "ready");
+	(void)event;
 	if (text)
 		snprintf(line, sizeof(line), "%s", text);
 }

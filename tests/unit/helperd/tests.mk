@@ -28,7 +28,9 @@ $(OUT)/stack $(OUT)/ends $(OUT)/again $(OUT)/auto: $(OUT)/%: helperd/%.c helperd
 		-DEVIL='"$(OUT)/evil-worker"' \
 		-DKERNEL='"$(TOP)/tests/fuzz/corpus/elf/debian"' -o $@ $(filter %.c,$^) -ljansson
 
-TESTS += again auto policy
+TESTS += again auto policy ready
+$(OUT)/ready: helperd/ready.c $(HELPERD)/worker/ready.c $(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -Wl,--wrap=calloc -o $@ $(filter %.c,$^) -ljansson
 $(OUT)/policy: helperd/policy.c $(HELPERD)/root/restart.c $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
 
