@@ -172,6 +172,8 @@ static void wk_call(void *arg, char *line, size_t len)
 		wk_reply(w, id, json_object());
 	} else if (!strncmp(method, "exec.", 5)) {
 		wk_agent_call(w, id, method, params);
+	} else if (!strncmp(method, "port.", 5)) {
+		wk_net_call(w, method, id, params);
 	} else {
 		err_set(&e, CO_ENOSYS, "the worker does not know %.64s", method);
 		wk_fail(w, id, &e);
@@ -234,18 +236,21 @@ static int wk_prepare(struct wk *w, struct err *e)
 		err = wk_open_files(w, e);
 	if (!err)
 		err = wk_disks_open(w, e);
+	if (!err)
+		err = wk_net_open(w, e);
 	/* The vCPU's pipe is the last thing that needs making: no new ones in the sandbox. */
 	w->vcpu = err ? NULL : wk_vcpu_new(w);
 	if (!err && !w->vcpu)
 		err = err_set(e, CO_ENOMEM, "no pipe for the vCPU: %s", strerror(errno));
 	if (!err)
-		err = wk_sandbox_close(w->ram_pages << CO_PAGE_SHIFT, e);
+		err = wk_sandbox_close(w->ram_pages << CO_PAGE_SHIFT, json_object_get(w->setup, "nets"), e);
 	return err;
 }
 
 static int wk_serve(struct wk *w, struct err *e)
 {
 	struct xs_wire *wire;
+	int err;
 
 	w->console = wk_console_new(w, w->conlog, json_string_value(json_object_get(w->setup, "readyConsole")));
 	w->xs = wk_xs_new(w);
@@ -263,7 +268,8 @@ static int wk_serve(struct wk *w, struct err *e)
 	w->agent = wk_agent_new(w);
 	if (!w->agent)
 		return err_set(e, CO_ENOMEM, "no memory for the guest's agent");
-	return wk_disks_serve(w, e);
+	err = wk_disks_serve(w, e);
+	return err ? err : wk_net_serve(w, e);
 }
 
 int main(void)

@@ -20,11 +20,23 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "sandbox_linux.h"
 #include "wk.h"
 
+#define WK_CAP_NET_BIND_SERVICE	10
 #define WK_GROUPS_MAX	256u
 #define WK_NOFILE	64u
+#define WK_NOFILE_NET	1024u		/* connections of the guest's */
 #define WK_OWN_MEMORY	(1ull << 30)	/* beside the guest's: kernel image, buffers */
+
+/* Capabilities as the kernel takes them: none but these few. */
+static int wk_sandbox_capset(uint32_t these)
+{
+	struct { uint32_t version; int pid; } head = { 0x20080522, 0 };
+	struct { uint32_t effective, permitted, inheritable; } sets[2] = { { these, these, 0 }, { 0 } };
+
+	return (int)syscall(SYS_capset, &head, sets);
+}
 
 static int wk_sandbox_failed(struct err *e, const char *what)
 {
@@ -37,6 +49,7 @@ int wk_sandbox_drop(const json_t *setup, struct err *e)
 	uid_t uid = (uid_t)json_integer_value(json_object_get(setup, "uid"));
 	gid_t gid = (gid_t)json_integer_value(json_object_get(setup, "gid")), groups[WK_GROUPS_MAX];
 	size_t count = json_array_size(list);
+	bool ports = json_is_true(json_object_get(setup, "lowPorts"));
 
 	if (!json_is_integer(json_object_get(setup, "uid")) || count > WK_GROUPS_MAX) {
 		errno = EINVAL;
@@ -45,8 +58,16 @@ int wk_sandbox_drop(const json_t *setup, struct err *e)
 	for (size_t i = 0; i < count; i++)
 		groups[i] = (gid_t)json_integer_value(json_array_get(list, i));
 	if (geteuid() == 0) {
+		/*
+		 * Forwards below 1024, which colinuxd has found in its policy, are opened
+		 * by the owner with one capability; it goes when the sandbox closes.
+		 */
+		if (ports && prctl(PR_SET_KEEPCAPS, 1))
+			return wk_sandbox_failed(e, "prctl");
 		if (setgroups(count, groups) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
 			return wk_sandbox_failed(e, "setresuid");
+		if (uid && wk_sandbox_capset(ports ? 1u << WK_CAP_NET_BIND_SERVICE : 0))
+			return wk_sandbox_failed(e, "capset");
 	} else if (geteuid() != uid) {
 		errno = EPERM;
 		return wk_sandbox_failed(e, "it is another user's");
@@ -60,20 +81,23 @@ int wk_sandbox_drop(const json_t *setup, struct err *e)
 
 static int wk_sandbox_capabilities(void)
 {
-	struct { uint32_t version; int pid; } head = { 0x20080522, 0 };
-	struct { uint32_t effective, permitted, inheritable; } none[2] = { { 0 }, { 0 } };
-
 	/* A VM of root's has a worker of root's: without root's powers. */
 	for (int cap = 0; cap < 64; cap++)
 		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	return (int)syscall(SYS_capset, &head, none);
+	return wk_sandbox_capset(0);
 }
 
 static int wk_sandbox_limit(int what, uint64_t most)
 {
-	struct rlimit r = { most, most };
+	struct rlimit r;
 
+	if (getrlimit(what, &r))
+		return -1;
+	/* What is less already stays so. */
+	if (r.rlim_max > most)
+		r.rlim_max = most;
+	r.rlim_cur = r.rlim_max;
 	return setrlimit(what, &r);
 }
 
@@ -97,7 +121,7 @@ static const unsigned long wk_sandbox_ioctls[] = {
 	CO_VM_SET, CO_VCPU_RUN, CO_EVENT, CO_EVENTS, CO_VM_STATUS, CO_VM_KILL, BLKDISCARD,
 };
 
-static int wk_sandbox_filter(void)
+static int wk_sandbox_filter(const json_t *nets)
 {
 	const struct scmp_arg_cmp data = { 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0 };
 	const struct scmp_arg_cmp thread = { 0, SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM,
@@ -123,18 +147,22 @@ static int wk_sandbox_filter(void)
 	if (!err)
 		err = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (!err)
+		err = wk_sandbox_network(f, nets);
+	if (!err)
 		err = seccomp_load(f);
 	seccomp_release(f);
 	errno = -err;
 	return err;
 }
 
-int wk_sandbox_close(uint64_t memory, struct err *e)
+int wk_sandbox_close(uint64_t memory, const json_t *nets, struct err *e)
 {
-	if (wk_sandbox_limit(RLIMIT_CORE, 0) || wk_sandbox_limit(RLIMIT_NOFILE, WK_NOFILE) ||
+	uint64_t files = json_array_size(nets) ? WK_NOFILE_NET : WK_NOFILE;
+
+	if (wk_sandbox_limit(RLIMIT_CORE, 0) || wk_sandbox_limit(RLIMIT_NOFILE, files) ||
 	    wk_sandbox_limit(RLIMIT_AS, memory + WK_OWN_MEMORY))
 		return wk_sandbox_failed(e, "setrlimit");
 	if (wk_sandbox_capabilities())
 		return wk_sandbox_failed(e, "capset");
-	return wk_sandbox_filter() ? wk_sandbox_failed(e, "seccomp") : 0;
+	return wk_sandbox_filter(nets) ? wk_sandbox_failed(e, "seccomp") : 0;
 }

@@ -31,6 +31,7 @@ struct wk_console;
 struct wk_vcpu;
 struct wk_disks;
 struct wk_agent;
+struct conet;
 
 typedef void (*wk_port_fn)(void *arg);
 
@@ -52,6 +53,7 @@ struct wk {
 	struct wk_vcpu *vcpu;
 	struct wk_disks *disks;
 	struct wk_agent *agent;
+	struct conet *net;		/* NULL: the VM has no network */
 	struct { wk_port_fn fn; void *arg; } ports[WK_PORTS];
 	bool built, over;
 };
@@ -116,8 +118,14 @@ void wk_ready_start(struct wk *w);			/* the guest runs */
 void wk_ready_console(struct wk *w);			/* its console has shown readyConsole */
 void wk_ready_free(struct wk_ready *r);
 
+/* conet.c */
+int wk_net_open(struct wk *w, struct err *e);	/* as the owner, before the sandbox closes */
+int wk_net_serve(struct wk *w, struct err *e);	/* once xenstore is there */
+void wk_net_call(struct wk *w, const char *method, json_int_t id, const json_t *params);	/* port.* */
+
 /* sandbox_<os>.c */
 int wk_sandbox_drop(const json_t *setup, struct err *e);	/* becomes the owner, for good */
-int wk_sandbox_close(uint64_t memory, struct err *e);	/* only serving is possible from here on */
+/* Only serving is possible from here on: memory of a guest, and what its networks need. */
+int wk_sandbox_close(uint64_t memory, const json_t *nets, struct err *e);
 
 #endif

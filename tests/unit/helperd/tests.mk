@@ -6,9 +6,11 @@ HD_INCLUDES := -I$(HELPERD)/lib -I$(HELPERD)/root -I$(HELPERD)/worker -I$(TOP)/k
 HD_HDRS := $(HDRS) $(wildcard $(HELPERD)/lib/*.h $(HELPERD)/root/*.h $(HELPERD)/worker/*.h \
 	$(HELPERD)/proto/table.inc helperd/*.h)
 HD_LIB := $(filter-out $(HELPERD)/lib/dev.c,$(wildcard $(HELPERD)/lib/*.c))
+SLIRP_CFLAGS = $(shell pkg-config --cflags slirp)
+SLIRP_LIBS = $(shell pkg-config --libs slirp)
 HD_FAKE := helperd/fake_dev.c helperd/fake_guest.c helperd/fake_disk.c
 
-TESTS += stack ends console nomem xenbus block block_tsan disks
+TESTS += stack ends console nomem xenbus block block_tsan disks netif conet
 .DEFAULT_GOAL := all
 
 # colinuxd with the sanitizers; the worker without, for its sandbox is real.
@@ -17,7 +19,7 @@ $(OUT)/fake-colinuxd: $(wildcard $(HELPERD)/root/*.c) $(HD_LIB) $(HD_FAKE) $(HD_
 		$(filter %.c,$^) -ljansson
 $(OUT)/fake-worker: $(wildcard $(HELPERD)/worker/*.c) $(HELPERD)/agent/frame.c $(BUILDER_SRCS) $(HD_LIB) $(HD_FAKE) $(HD_HDRS) | $(OUT)
 	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -Wno-format-truncation -I$(HELPERD)/proto $(HD_INCLUDES) \
-		-pthread -o $@ $(filter %.c,$^) -ljansson -lseccomp $(LOADER_LIBS)
+		$(SLIRP_CFLAGS) -pthread -o $@ $(filter %.c,$^) -ljansson -lseccomp $(LOADER_LIBS) $(SLIRP_LIBS)
 
 $(OUT)/evil-worker: helperd/evil_worker.c $(HELPERD)/lib/conlog.c $(HD_HDRS) | $(OUT)
 	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
@@ -38,6 +40,10 @@ $(OUT)/console: helperd/console.c $(addprefix $(HELPERD)/worker/,console.c ring.
 		$(addprefix $(HELPERD)/lib/,conlog.c loop.c proto.c err.c) $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
 
+$(OUT)/netif: helperd/netif.c $(addprefix $(HELPERD)/worker/,conet_ring.c conet_packet.c conet_filter.c) \
+		$(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) $(HD_INCLUDES) $(SLIRP_CFLAGS) -o $@ $(filter %.c,$^)
+
 # Backends on half a worker.
 HD_HALF := helperd/half.c $(addprefix $(HELPERD)/worker/,grant.c xenbus.c xenstore.c xs_tree.c) \
 	$(addprefix $(HELPERD)/lib/,loop.c log.c err.c)
@@ -54,6 +60,9 @@ $(OUT)/disks: helperd/disks.c $(HD_BLOCK) $(HD_HDRS) | $(OUT)
 # The same for races between its threads.
 $(OUT)/block_tsan: helperd/block.c $(HD_BLOCK) $(HD_HDRS) | $(OUT)
 	$(CC) $(filter-out -fsanitize=%,$(CFLAGS)) -fsanitize=thread -Wno-tsan $(HD_BLOCK_CC) -o $@ $(filter %.c,$^) -ljansson
+$(OUT)/conet: helperd/conet.c $(HD_HALF) $(wildcard $(HELPERD)/worker/conet*.c) $(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) $(SLIRP_CFLAGS) -pthread -o $@ $(filter %.c,$^) \
+		-ljansson $(SLIRP_LIBS)
 
 $(OUT)/failing-colinuxd: $(wildcard $(HELPERD)/root/*.c) $(HD_LIB) $(HD_FAKE) helperd/fail_alloc.c $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DHD_BUILD='"unit"' -pthread -fno-builtin \

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * conet_slirp.c: nat: the guest's frames to libslirp and back.
+ *
+ * Called by conet.c before the sandbox closes, then by conet_thread.c only.
+ * libslirp does DHCP, DNS at an address of its own (to the resolver of this
+ * host), router advertisements and the connections; it runs with the owner's
+ * rights and nothing more.  The guest reaches what the owner would reach, but
+ * not this host's loopback.
+ */
+#include <arpa/inet.h>
+#include <glib.h>
+#include <slirp/libslirp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "conet.h"
+#include "conet_slirp.h"
+#include "log.h"
+
+static int64_t conet_slirp_now(void *opaque)
+{
+	struct timespec t;
+
+	(void)opaque;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+static int64_t conet_slirp_ms(void)
+{
+	return conet_slirp_now(NULL) / 1000000;
+}
+
+/* ---- what libslirp calls ------------------------------------------------------ */
+
+static ssize_t conet_slirp_send(const void *frame, size_t len, void *opaque)
+{
+	struct conet_net *n = opaque;
+	struct conet_packet p = { .data = frame, .len = (uint32_t)len };
+
+	if (len <= CONET_FRAME_MAX) {
+		conet_filter_note(&((struct conet_slirp *)n->priv)->filter, frame, p.len, conet_slirp_ms());
+		conet_enlarge(&p);
+		conet_to_guest(n, &p);
+	}
+	return (ssize_t)len;
+}
+
+static void conet_slirp_error(const char *text, void *opaque)
+{
+	(void)text;	/* the guest's nonsense is not worth a line of the log */
+	(void)opaque;
+}
+
+/* Router advertisements are the only timer that slirp has. */
+static void *conet_slirp_timer_new(SlirpTimerCb fn, void *arg, void *opaque)
+{
+	struct conet_slirp *s = ((struct conet_net *)opaque)->priv;
+
+	for (unsigned int i = 0; i < CONET_SLIRP_TIMERS; i++)
+		if (!s->timers[i].fn) {
+			s->timers[i] = (struct conet_slirp_timer){ fn, arg, -1 };
+			return &s->timers[i];
+		}
+	return NULL;
+}
+
+static void conet_slirp_timer_free(void *timer, void *opaque)
+{
+	(void)opaque;
+	if (timer)
+		memset(timer, 0, sizeof(struct conet_slirp_timer));
+}
+
+static void conet_slirp_timer_mod(void *timer, int64_t due, void *opaque)
+{
+	struct conet_slirp_timer *t = timer;
+
+	(void)opaque;
+	if (t)
+		t->due = due;
+}
+
+static void conet_slirp_fd(int fd, void *opaque)
+{
+	(void)fd;
+	(void)opaque;
+}
+
+static void conet_slirp_notify(void *opaque)
+{
+	(void)opaque;	/* we are in its own thread: the next round looks */
+}
+
+static const SlirpCb conet_slirp_calls = {
+	.send_packet = conet_slirp_send,
+	.guest_error = conet_slirp_error,
+	.clock_get_ns = conet_slirp_now,
+	.timer_new = conet_slirp_timer_new,
+	.timer_free = conet_slirp_timer_free,
+	.timer_mod = conet_slirp_timer_mod,
+	.register_poll_fd = conet_slirp_fd,
+	.unregister_poll_fd = conet_slirp_fd,
+	.notify = conet_slirp_notify,
+};
+
+/* GLib's own handler would look for terminals and journals, in the closed sandbox. */
+static void conet_slirp_log(const gchar *domain, GLogLevelFlags level, const gchar *text, gpointer arg)
+{
+	(void)domain;
+	(void)arg;
+	log_line(level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL) ? LOG_WARNING : LOG_DEBUG,
+		 "libslirp: %s", text);
+}
+
+/* ---- what the thread calls ------------------------------------------------------ */
+
+static void conet_slirp_input(struct conet_net *n, uint8_t *buffer, struct conet_packet *p)
+{
+	struct conet_slirp *s = n->priv;
+	struct conet_headers h;
+
+	if (!conet_filter_allows(&s->filter, buffer, p->len, conet_slirp_ms()))
+		return;
+	if (conet_headers(buffer, p->len, &h)) {
+		if (p->blank)
+			conet_complete(buffer, &h);
+		if (h.v6 ? n->ring.gso6 : n->ring.gso4)
+			conet_raise_mss(buffer, &h, CONET_SLIRP_MSS);
+	}
+	slirp_input(s->slirp, buffer, (int)p->len);
+}
+
+static int conet_slirp_add(int fd, int events, void *opaque)
+{
+	short e = (short)((events & SLIRP_POLL_IN ? POLLIN : 0) | (events & SLIRP_POLL_OUT ? POLLOUT : 0) |
+			  (events & SLIRP_POLL_PRI ? POLLPRI : 0));
+
+	return conet_poll_add(opaque, fd, e);
+}
+
+static int conet_slirp_events(int index, void *opaque)
+{
+	const struct conet_polls *p = opaque;
+	short e = index < 0 ? 0 : p->fds[index].revents;
+
+	return (e & POLLIN ? SLIRP_POLL_IN : 0) | (e & POLLOUT ? SLIRP_POLL_OUT : 0) |
+	       (e & POLLPRI ? SLIRP_POLL_PRI : 0) | (e & POLLERR ? SLIRP_POLL_ERR : 0) |
+	       (e & POLLHUP ? SLIRP_POLL_HUP : 0);
+}
+
+static void conet_slirp_fill(struct conet_net *n, struct conet_polls *p)
+{
+	struct conet_slirp *s = n->priv;
+	uint32_t ms = UINT32_MAX;
+	int64_t now = conet_slirp_ms();
+
+	slirp_pollfds_fill(s->slirp, &ms, conet_slirp_add, p);
+	for (unsigned int i = 0; i < CONET_SLIRP_TIMERS; i++)
+		if (s->timers[i].fn && s->timers[i].due >= 0) {
+			int64_t left = s->timers[i].due > now ? s->timers[i].due - now : 0;
+
+			ms = left < ms ? (uint32_t)left : ms;
+		}
+	if (ms <= INT32_MAX && (p->timeout < 0 || (int)ms < p->timeout))
+		p->timeout = (int)ms;
+}
+
+static void conet_slirp_polled(struct conet_net *n, const struct conet_polls *p)
+{
+	struct conet_slirp *s = n->priv;
+	int64_t now = conet_slirp_ms();
+
+	slirp_pollfds_poll(s->slirp, 0, conet_slirp_events, (void *)(uintptr_t)p);
+	for (unsigned int i = 0; i < CONET_SLIRP_TIMERS; i++)
+		if (s->timers[i].fn && s->timers[i].due >= 0 && s->timers[i].due <= now) {
+			s->timers[i].due = -1;
+			s->timers[i].fn(s->timers[i].arg);
+		}
+}
+
+static void conet_slirp_free(struct conet_net *n)
+{
+	struct conet_slirp *s = n->priv;
+
+	slirp_cleanup(s->slirp);
+	free(s);
+}
+
+static const struct conet_link conet_slirp_link = {
+	.input = conet_slirp_input,
+	.fill = conet_slirp_fill,
+	.polled = conet_slirp_polled,
+	.free = conet_slirp_free,
+};
+
+bool conet_slirp_is(const struct conet_net *n)
+{
+	return n->link == &conet_slirp_link;
+}
+
+/* ---- birth -------------------------------------------------------------------------- */
+
+/*
+ * Each network is 10.0.(2+n).0/24 and fd63:6f4c:694e:n::/64, with the gateway
+ * at 2, DNS at 3 and the guest, by DHCP, at 15.
+ */
+static void conet_slirp_addresses(SlirpConfig *c, uint32_t index)
+{
+	uint32_t net = 0x0a000200u + (index << 8);
+	char text[INET6_ADDRSTRLEN];
+
+	c->in_enabled = true;
+	c->vnetwork.s_addr = htonl(net);
+	c->vnetmask.s_addr = htonl(0xffffff00u);
+	c->vhost.s_addr = htonl(net + 2);
+	c->vnameserver.s_addr = htonl(net + 3);
+	c->vdhcp_start.s_addr = htonl(net + 15);
+	c->in6_enabled = true;
+	c->vprefix_len = 64;
+	snprintf(text, sizeof(text), "fd63:6f4c:694e:%x::", index);
+	inet_pton(AF_INET6, text, &c->vprefix_addr6);
+	c->vhost6 = c->vnameserver6 = c->vprefix_addr6;
+	c->vhost6.s6_addr[15] = 2;
+	c->vnameserver6.s6_addr[15] = 3;
+}
+
+int conet_slirp_open(struct conet_net *n, const char *hostname, const json_t *spec, struct err *e)
+{
+	const json_t *forwards = json_object_get(spec, "forwards");
+	struct conet_slirp *s = calloc(1, sizeof(*s));
+	SlirpConfig config = { .version = 4, .vhostname = hostname,
+			       .if_mtu = CONET_SLIRP_MTU, .if_mru = CONET_SLIRP_MTU };
+	int err;
+
+	if (!s)
+		return err_set(e, CO_ENOMEM, "out of memory");
+	g_log_set_default_handler(conet_slirp_log, NULL);
+	n->priv = s;
+	conet_slirp_addresses(&config, n->index);
+	s->filter.gateway = config.vhost;
+	s->filter.prefix = config.vprefix_addr6;
+	s->filter.nameserver = config.vnameserver6;
+	s->slirp = slirp_new(&config, &conet_slirp_calls, n);
+	if (!s->slirp) {
+		free(s);
+		n->priv = NULL;
+		return err_set(e, CO_EIO, "libslirp %s does not make a network", slirp_version_string());
+	}
+	n->link = &conet_slirp_link;
+	for (size_t i = 0; i < json_array_size(forwards); i++) {
+		err = conet_forward_add(n, json_array_get(forwards, i), e);
+		if (err)
+			return err;
+	}
+	return 0;
+}

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * conet.c: the whole network of a worker, its thread and libslirp, with a
+ * frontend of a few lines: DHCP, ping, forwards, a frontend that goes and comes.
+ */
+#include <arpa/inet.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../unit.h"
+#include "conet.h"
+#include "dev.h"
+#include "half.h"
+
+#define FRONT		"device/vif/0"
+#define TX_GFN		10u
+#define RX_GFN		11u
+#define OUT_GFN		12u		/* what we send */
+#define IN_GFN		100u		/* buffers for what comes: 64 */
+#define IN_COUNT	64u
+#define PORT		9u
+#define PATIENCE	400		/* times 50 ms */
+
+static struct xen_sring *tx, *rx;
+static RING_IDX rx_cons;
+static uint8_t got[65536], mac[6] = { 0x52, 0x54, 0, 1, 2, 3 };
+static uint32_t got_len;
+static char killed[200];
+static json_t *reply;
+static struct err failed;
+
+int dev_vm_kill(int vm, const char *why)
+{
+	(void)vm;
+	snprintf(killed, sizeof(killed), "%s", why);
+	return 0;
+}
+
+void wk_reply(struct wk *w, json_int_t id, json_t *result)
+{
+	(void)w;
+	(void)id;
+	json_decref(reply);
+	reply = result;
+}
+
+void wk_fail(struct wk *w, json_int_t id, const struct err *e)
+{
+	(void)w;
+	(void)id;
+	failed = *e;
+}
+
+/* ---- a frontend ------------------------------------------------------------------ */
+
+static void meet(void)
+{
+	tx = half_page(TX_GFN);
+	rx = half_page(RX_GFN);
+	memset(tx, 0, 4096);
+	memset(rx, 0, 4096);
+	tx->rsp_event = rx->rsp_event = rx->req_event = tx->req_event = 1;
+	rx_cons = 0;
+	half_grant(TX_GFN, TX_GFN, 0);
+	half_grant(RX_GFN, RX_GFN, 0);
+	half_grant(OUT_GFN, OUT_GFN, 4);	/* GTF_readonly */
+	for (uint16_t i = 0; i < IN_COUNT; i++) {
+		union netif_rx_sring_entry *e = (union netif_rx_sring_entry *)(rx + 1) + i;
+
+		half_grant(IN_GFN + i, IN_GFN + i, 0);
+		e->req = (struct netif_rx_request){ i, 0, IN_GFN + i };
+	}
+	__atomic_store_n(&rx->req_prod, IN_COUNT, __ATOMIC_SEQ_CST);
+	half_write("vif/0/tx-ring-ref", "%u", TX_GFN);
+	half_write("vif/0/rx-ring-ref", "%u", RX_GFN);
+	half_write("vif/0/event-channel", "%u", PORT);
+	half_write("vif/0/request-rx-copy", "1");
+	half_write("vif/0/feature-sg", "1");
+	half_write("vif/0/feature-gso-tcpv4", "1");
+	half_write("vif/0/state", "4");
+}
+
+static int connected(void)
+{
+	return half_until("/local/domain/0/backend/vif/1/0/state", "4");
+}
+
+static void notify(void)
+{
+	half_notify(PORT);
+}
+
+static void transmit(const void *frame, uint32_t len)
+{
+	RING_IDX i = tx->req_prod;
+	union netif_tx_sring_entry *e = (union netif_tx_sring_entry *)(tx + 1) + i % 256;
+
+	memcpy(half_page(OUT_GFN), frame, len);
+	e->req = (struct netif_tx_request){ OUT_GFN, 0, NETTXF_csum_blank, (uint16_t)i, (uint16_t)len };
+	__atomic_store_n(&tx->req_prod, i + 1, __ATOMIC_SEQ_CST);
+	notify();
+	for (int n = 0; n < PATIENCE && __atomic_load_n(&tx->rsp_prod, __ATOMIC_ACQUIRE) != i + 1; n++)
+		poll(NULL, 0, 50);
+	CHECK(tx->rsp_prod == i + 1, "the frame was not taken");
+}
+
+/* The next frame, to got; false: none within so many times 50 ms. */
+static bool receive(int patience)
+{
+	union netif_rx_sring_entry *e = (union netif_rx_sring_entry *)(rx + 1) + rx_cons % 256;
+	struct netif_rx_response r;
+
+	while (__atomic_load_n(&rx->rsp_prod, __ATOMIC_ACQUIRE) == rx_cons) {
+		if (!patience--)
+			return false;
+		poll(NULL, 0, 50);
+	}
+	r = e->rsp;
+	CHECK(r.status > 0 && !r.offset && !(r.flags & (NETRXF_more_data | NETRXF_extra_info)));
+	got_len = (uint32_t)r.status;
+	memcpy(got, half_page(IN_GFN + r.id), got_len);
+	/* The buffer is offered again. */
+	e = (union netif_rx_sring_entry *)(rx + 1) + rx->req_prod % 256;
+	e->req = (struct netif_rx_request){ r.id, 0, IN_GFN + r.id };
+	__atomic_store_n(&rx->req_prod, rx->req_prod + 1, __ATOMIC_SEQ_CST);
+	rx_cons++;
+	return true;
+}
+
+/* The next IPv4 packet of a protocol; its L4 part. */
+static uint8_t *receive_ip(uint8_t protocol)
+{
+	for (int n = 0; n < 20 && receive(PATIENCE); n++)
+		if (conet_type(got, got_len) == ETH_IPV4 && got[ETH_LEN + 9] == protocol)
+			return got + ETH_LEN + (got[ETH_LEN] & 15) * 4;
+	return NULL;
+}
+
+static void set_up_with(const char *nets, int expected)
+{
+	struct err e = { 0 };
+	int err;
+
+	half_up();
+	killed[0] = 0;
+	half.setup = json_pack("{s:o}", "nets", json_loads(nets, 0, NULL));
+	err = wk_net_open(&half, &e);
+	CHECK(err == expected, "%s", e.text);
+	failed = e;
+	if (!err && wk_net_serve(&half, &e))
+		CHECK(0, "%s", e.text);
+}
+
+/* The thread stays, as it does in a worker: it holds nothing of this test's but its pipe. */
+static void leave(void)
+{
+	json_decref(half.setup);
+	json_decref(reply);
+	reply = NULL;
+}
+
+#define NAT(forwards)	"[{\"mode\":\"nat\",\"mac\":\"52:54:00:01:02:03\",\"forwards\":[" forwards "]}]"
+
+/* ---- frames ------------------------------------------------------------------------ */
+
+static uint32_t ip_frame(uint8_t *f, const char *from, const char *to, uint8_t protocol, uint32_t len)
+{
+	uint8_t *ip = f + ETH_LEN;
+	uint16_t sum;
+
+	memset(f, 0xff, 6);
+	memcpy(f + 6, mac, 6);
+	f[12] = 8;
+	f[13] = 0;
+	memset(ip, 0, IP4_LEN);
+	ip[0] = 0x45;
+	ip[2] = (uint8_t)((len + IP4_LEN) >> 8);
+	ip[3] = (uint8_t)(len + IP4_LEN);
+	ip[8] = 64;
+	ip[9] = protocol;
+	inet_pton(AF_INET, from, ip + 12);
+	inet_pton(AF_INET, to, ip + 16);
+	sum = (uint16_t)~conet_sum(ip, IP4_LEN, 0);
+	memcpy(ip + 10, &sum, 2);
+	return ETH_LEN + IP4_LEN + len;
+}
+
+static uint32_t udp_frame(uint8_t *f, const char *from, const char *to, uint16_t sport, uint16_t dport,
+			  const void *data, uint32_t len)
+{
+	uint8_t *udp = f + ETH_LEN + IP4_LEN;
+
+	memset(udp, 0, 8);
+	udp[0] = (uint8_t)(sport >> 8);
+	udp[1] = (uint8_t)sport;
+	udp[2] = (uint8_t)(dport >> 8);
+	udp[3] = (uint8_t)dport;
+	udp[4] = (uint8_t)((len + 8) >> 8);
+	udp[5] = (uint8_t)(len + 8);
+	memcpy(udp + 8, data, len);
+	return ip_frame(f, from, to, PROTO_UDP, len + 8);
+}
+
+static void announce_arp(void)
+{
+	uint8_t f[42] = { 0 };
+
+	memset(f, 0xff, 6);
+	memcpy(f + 6, mac, 6);
+	memcpy(f + 12, "\x08\x06\x00\x01\x08\x00\x06\x04\x00\x01", 10);
+	memcpy(f + 22, mac, 6);
+	inet_pton(AF_INET, "10.0.2.15", f + 28);
+	inet_pton(AF_INET, "10.0.2.2", f + 38);
+	transmit(f, sizeof(f));
+	for (int n = 0; n < 20 && receive(PATIENCE) && conet_type(got, got_len) != 0x0806; n++)
+		;
+	CHECK(conet_type(got, got_len) == 0x0806 && got[21] == 2, "no answer by ARP");
+}
+
+/* ---- the tests ----------------------------------------------------------------------- */
+
+static void dhcp(void)
+{
+	uint8_t f[600], discover[300] = { 1, 1, 6, 0, 0x12, 0x34, 0x56, 0x78 }, *udp;
+	bool named = false;
+
+	set_up_with(NAT(""), 0);
+	CHECK(!strcmp(half_read(FRONT "/mac"), "52:54:00:01:02:03"));
+	meet();
+	CHECK(!connected());
+	memcpy(discover + 28, mac, 6);
+	memcpy(discover + 236, "\x63\x82\x53\x63\x35\x01\x01\xff", 8);
+	transmit(f, udp_frame(f, "0.0.0.0", "255.255.255.255", 68, 67, discover, sizeof(discover)));
+	udp = receive_ip(PROTO_UDP);
+	CHECK(udp && conet_get16(udp + 2) == 68 && !memcmp(udp + 8 + 16, "\x0a\x00\x02\x0f", 4));
+	for (uint32_t i = 0; udp && i + 4 < got_len; i++)
+		named = named || !memcmp(got + i, "half", 4);
+	CHECK(named, "the VM's name is the guest's hostname");
+	CHECK(half_raised[PORT] > 0, "the guest was not told");
+	leave();
+}
+
+static void ping(void)
+{
+	uint8_t f[100], *icmp = f + ETH_LEN + IP4_LEN;
+	uint16_t sum;
+
+	set_up_with(NAT(""), 0);
+	meet();
+	CHECK(!connected());
+	announce_arp();
+	memset(icmp, 0, 16);
+	icmp[0] = 8;
+	sum = (uint16_t)~conet_sum(icmp, 16, 0);
+	memcpy(icmp + 2, &sum, 2);
+	transmit(f, ip_frame(f, "10.0.2.15", "10.0.2.2", PROTO_ICMP, 16));
+	icmp = receive_ip(PROTO_ICMP);
+	CHECK(icmp && icmp[0] == 0);
+	leave();
+}
+
+static int udp_socket(uint16_t *port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	CHECK(!bind(fd, (struct sockaddr *)&a, len) && !getsockname(fd, (struct sockaddr *)&a, &len));
+	*port = ntohs(a.sin_port);
+	return fd;
+}
+
+static bool readable(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1;
+}
+
+static int call(const char *method, const char *protocol, uint16_t host, int guest)
+{
+	json_t *params = json_pack("{s:{s:s, s:s, s:i, s:i}}", "forward", "protocol", protocol,
+				   "hostAddress", "127.0.0.1", "hostPort", host, "guestPort", guest);
+
+	failed.code = 0;
+	wk_net_call(&half, method, 7, params);
+	json_decref(params);
+	return failed.code;
+}
+
+/* A free port of this machine's. */
+static uint16_t spare(void)
+{
+	uint16_t port;
+
+	close(udp_socket(&port));
+	return port;
+}
+
+static void udp_forward(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	uint16_t host = spare(), client, other;
+	uint8_t f[200], *udp;
+	char text[32] = "";
+	int fd = udp_socket(&client), bystander = udp_socket(&other);
+
+	set_up_with(NAT(""), 0);
+	meet();
+	CHECK(!connected());
+	announce_arp();
+	CHECK(!call("port.add", "udp", host, 53), "%s", failed.text);
+	CHECK(call("port.add", "udp", host, 54) == CO_EBUSY && strstr(failed.text, "already"));
+	a.sin_port = htons(host);
+	CHECK(sendto(fd, "question", 8, 0, (struct sockaddr *)&a, sizeof(a)) == 8);
+	udp = receive_ip(PROTO_UDP);
+	CHECK(udp && conet_get16(udp) == client && conet_get16(udp + 2) == 53 && !memcmp(udp + 8, "question", 8));
+	CHECK(udp && !memcmp(got + ETH_LEN + 12, "\x0a\x00\x02\x02", 4), "the client appears as the gateway");
+	transmit(f, udp_frame(f, "10.0.2.15", "10.0.2.2", 53, client, "answer", 6));
+	CHECK(readable(fd, 20000) && recv(fd, text, sizeof(text), 0) == 6 && !strcmp(text, "answer"));
+	/* Nobody else on this machine's loopback hears the guest. */
+	transmit(f, udp_frame(f, "10.0.2.15", "10.0.2.2", 53, other, "attack", 6));
+	transmit(f, udp_frame(f, "10.0.2.15", "127.0.0.1", 53, other, "attack", 6));
+	transmit(f, udp_frame(f, "10.0.2.15", "255.255.255.255", 53, other, "attack", 6));
+	CHECK(!readable(bystander, 300));
+	CHECK(!call("port.remove", "udp", host, 53), "%s", failed.text);
+	CHECK(call("port.remove", "udp", host, 53) == CO_ENOENT);
+	close(fd);
+	close(bystander);
+	leave();
+}
+
+static void tcp_forward(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	uint16_t host = spare();
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+	json_t *list;
+	uint8_t *tcp;
+
+	set_up_with(NAT(""), 0);
+	meet();
+	CHECK(!connected());
+	announce_arp();
+	a.sin_port = htons(host);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	CHECK(!bind(fd, (struct sockaddr *)&a, sizeof(a)) && !listen(fd, 1));
+	CHECK(call("port.add", "tcp", host, 25) == CO_EBUSY && strstr(failed.text, "127.0.0.1:") &&
+	      strstr(failed.text, "in use"), "%s", failed.text);
+	close(fd);
+	CHECK(!call("port.add", "tcp", host, 25), "%s", failed.text);
+	call("port.list", "tcp", 1, 1);
+	list = json_object_get(reply, "forwards");
+	CHECK(json_array_size(list) == 1 &&
+	      json_integer_value(json_object_get(json_array_get(list, 0), "hostPort")) == host);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(!connect(fd, (struct sockaddr *)&a, sizeof(a)));
+	tcp = receive_ip(PROTO_TCP);
+	CHECK(tcp && conet_get16(tcp + 2) == 25 && (tcp[13] & 0x3f) == TCP_SYN, "no SYN for the guest");
+	close(fd);
+	CHECK(call("port.add", "tcp", 1, 70000) == CO_EINVAL);
+	leave();
+}
+
+/* Frontends come and go; what they write is read anew. */
+static void comes_again(void)
+{
+	set_up_with(NAT(""), 0);
+	half_write("vif/0/state", "4");
+	CHECK(!half_until("/local/domain/0/backend/vif/1/0/state", "5"), "it has written nothing");
+	half_write("vif/0/state", "1");
+	CHECK(!half_until("/local/domain/0/backend/vif/1/0/state", "2"));
+	meet();
+	CHECK(!connected());
+	announce_arp();
+	half_write("vif/0/state", "5");
+	CHECK(!half_until("/local/domain/0/backend/vif/1/0/state", "5") && !half.ports[PORT].fn);
+	half_write("vif/0/state", "1");
+	CHECK(!half_until("/local/domain/0/backend/vif/1/0/state", "2"));
+	meet();
+	CHECK(!connected());
+	announce_arp();
+	leave();
+}
+
+static void broken_ring(void)
+{
+	set_up_with(NAT(""), 0);
+	meet();
+	CHECK(!connected());
+	__atomic_store_n(&tx->req_prod, 0x12345678u, __ATOMIC_SEQ_CST);
+	notify();
+	for (int n = 0; n < PATIENCE && !__atomic_load_n(&killed[0], __ATOMIC_SEQ_CST); n++)
+		poll(NULL, 0, 50);
+	CHECK(strstr(killed, "broke a network ring"), "%s", killed);
+	leave();
+}
+
+static void refused_settings(void)
+{
+	char text[300];
+	uint16_t port;
+	int fd = udp_socket(&port);
+
+	set_up_with("[{\"mode\":\"nat\",\"mac\":\"01:54:00:01:02:03\",\"forwards\":[]}]", -CO_EINVAL);
+	CHECK(strstr(failed.text, "mac 01:54"));
+	set_up_with("[{\"mode\":\"nat\",\"mac\":\"52:54:00:01:02\",\"forwards\":[]}]", -CO_EINVAL);
+	set_up_with("[{\"mode\":\"tap\",\"mac\":\"52:54:00:01:02:03\",\"forwards\":[]}]", -CO_EINVAL);
+	CHECK(strstr(failed.text, "name of a tap device"));
+	snprintf(text, sizeof(text), NAT("{\"protocol\":\"udp\",\"hostAddress\":\"127.0.0.1\",\"hostPort\":%u,"
+					 "\"guestPort\":53}"), port);
+	set_up_with(text, -CO_EBUSY);
+	snprintf(text, sizeof(text), "port 127.0.0.1:%u/udp of the host is in use", port);
+	CHECK(!strcmp(failed.text, text), "%s", failed.text);
+	set_up_with(NAT("{\"protocol\":\"tcp\",\"hostAddress\":\"192.0.2.77\",\"hostPort\":2525,\"guestPort\":25}"),
+		    -CO_EINVAL);
+	CHECK(strstr(failed.text, "no such address"), "%s", failed.text);
+	set_up_with(NAT("{\"protocol\":\"tcp\",\"hostAddress\":\"here\",\"hostPort\":2525,\"guestPort\":25}"),
+		    -CO_EINVAL);
+	close(fd);
+	/* Without a network, forwards are an error, but there are none to list. */
+	half_up();
+	CHECK(call("port.add", "tcp", 2525, 25) == CO_ESTATE);
+	CHECK(!call("port.list", "tcp", 1, 1) && json_array_size(json_object_get(reply, "forwards")) == 0);
+	leave();
+}
+
+int main(void)
+{
+	alarm(300);
+	RUN(dhcp);
+	RUN(ping);
+	RUN(udp_forward);
+	RUN(tcp_forward);
+	RUN(comes_again);
+	RUN(broken_ring);
+	RUN(refused_settings);
+	/* The threads of the networks still run: no leak is looked for behind them. */
+	fflush(stdout);
+	_exit(unit_failed != 0);
+}
