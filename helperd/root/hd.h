@@ -136,7 +136,7 @@ struct hd_vm {
 
 struct hd {
 	struct loop *loop;
-	const char *socket, *device, *worker, *state;
+	const char *socket, *device, *worker, *state, *ports;
 	unsigned int socket_mode, stop_ms;
 	int listen_fd, control;		/* control: open while VMs exist, else -1 */
 	struct loop_fd *listen;
@@ -214,6 +214,9 @@ void hd_restart_ill(struct hd_vm *vm, const char *what);
 int hd_auto_keep(const struct hd_vm *vm, const json_t *params, struct err *e);
 void hd_auto_forget(const struct hd_vm *vm);
 void hd_auto_start(struct hd *hd);
+
+/* ports.c: 1: some forward needs a right of root's, and has it; 0: none does */
+int hd_ports_check(const struct hd *hd, uid_t uid, const json_t *nets, struct err *e);
 
 /* spawn.c */
 int hd_spawn(struct hd_vm *vm, struct err *e);

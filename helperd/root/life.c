@@ -44,8 +44,12 @@ static void hd_life_undo(struct hd_vm *vm)
 int hd_life_begin(struct hd_vm *vm, struct err *e)
 {
 	struct co_vm_create c = { .memory_bytes = vm->memory, .vcpus = 1, .owner_uid = vm->uid };
-	int err = vm->hd->leaving ? err_set(e, CO_ESTATE, "colinuxd is ending") : hd_host_control(vm->hd, e);
+	int low = hd_ports_check(vm->hd, vm->uid, json_object_get(vm->setup, "nets"), e), err;
 
+	if (low < 0)
+		return low;
+	json_object_set_new(vm->setup, "lowPorts", json_boolean(low));
+	err = vm->hd->leaving ? err_set(e, CO_ESTATE, "colinuxd is ending") : hd_host_control(vm->hd, e);
 	if (err)
 		return err;
 	strcpy(c.name, vm->name);

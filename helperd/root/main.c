@@ -20,6 +20,7 @@
 
 #define HD_SOCKET	"/run/colinux/socket"
 #define HD_STATE	"/var/lib/colinux"
+#define HD_PORTS	"/etc/colinux/ports.conf"
 
 static const char hd_usage[] =
 	"Usage: colinuxd [OPTION]...\n"
@@ -29,6 +30,7 @@ static const char hd_usage[] =
 	"  --device PATH       the module's device (" DEV_PATH ")\n"
 	"  --worker PATH       the worker program (colinux-worker beside colinuxd)\n"
 	"  --state FOLDER      where VMs that start with colinuxd are kept (" HD_STATE ")\n"
+	"  --ports FILE        which ports below 1024 users may forward (" HD_PORTS ")\n"
 	"  --stop-timeout MS   how long guests may take to power off when colinuxd ends (20000)\n"
 	"  --debug             log more\n"
 	"  --version           print the version and exit\n"
@@ -94,7 +96,8 @@ static int hd_options(struct hd *hd, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "socket", 1, NULL, 's' }, { "socket-mode", 1, NULL, 'm' }, { "device", 1, NULL, 'd' },
-		{ "worker", 1, NULL, 'w' }, { "state", 1, NULL, 'S' }, { "stop-timeout", 1, NULL, 't' }, { "debug", 0, NULL, 'D' },
+		{ "worker", 1, NULL, 'w' }, { "state", 1, NULL, 'S' }, { "ports", 1, NULL, 'P' },
+		{ "stop-timeout", 1, NULL, 't' }, { "debug", 0, NULL, 'D' },
 		{ "version", 0, NULL, 'v' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
 	};
 	int c, err = 0;
@@ -106,6 +109,7 @@ static int hd_options(struct hd *hd, int argc, char **argv)
 		case 'd': hd->device = optarg; break;
 		case 'w': hd->worker = optarg; break;
 		case 'S': hd->state = optarg; break;
+		case 'P': hd->ports = optarg; break;
 		case 't': err = hd_number(optarg, 10, 3600000, &hd->stop_ms); break;
 		case 'D': log_open("colinuxd", LOG_DEBUG); break;
 		case 'v': printf("colinuxd %s, protocol %u, ABI %u\n", HD_BUILD, proto_version(), CO_ABI_VERSION); exit(0);
@@ -124,7 +128,7 @@ static int hd_options(struct hd *hd, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct hd hd = {
-		.socket = HD_SOCKET, .device = DEV_PATH, .state = HD_STATE, .socket_mode = 0666, .stop_ms = 20000,
+		.socket = HD_SOCKET, .device = DEV_PATH, .state = HD_STATE, .ports = HD_PORTS, .socket_mode = 0666, .stop_ms = 20000,
 		.listen_fd = -1, .control = -1,
 	};
 	struct err e = { 0 };

@@ -58,6 +58,7 @@ void daemon_start(struct daemon *d, const char *mood)
 	snprintf(d->socket, sizeof(d->socket), "%s/socket", d->dir);
 	snprintf(d->device, sizeof(d->device), "%s/device", d->dir);
 	snprintf(d->state, sizeof(d->state), "%s/state", d->dir);
+	snprintf(d->ports, sizeof(d->ports), "%s/ports", d->dir);
 	if (mood) {
 		fd = open(d->device, O_CREAT | O_TRUNC | O_RDWR, 0600);
 		if (write(fd, mood, strlen(mood)) < 0)
@@ -70,7 +71,7 @@ void daemon_start(struct daemon *d, const char *mood)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execl(program, program, "--socket", d->socket, "--device", d->device, "--worker",
 		      d->worker ? d->worker : WORKER,
-		      "--state", d->state, "--stop-timeout", "0", NULL);
+		      "--state", d->state, "--ports", d->ports, "--stop-timeout", "0", NULL);
 		_exit(127);
 	}
 	/* It listens as soon as one can connect. */
@@ -101,6 +102,7 @@ void daemon_forget(struct daemon *d)
 		die("rm");
 	unlink(d->device);
 	unlink(d->socket);
+	unlink(d->ports);
 	rmdir(d->dir);
 	d->dir[0] = 0;
 }

@@ -15,7 +15,7 @@
 #define NAME(name)	"{\"name\":\"" name "\"}"
 
 struct daemon {
-	char dir[64], socket[96], device[96], state[96];
+	char dir[64], socket[96], device[96], state[96], ports[96];
 	const char *worker, *program;	/* NULL: the real ones */
 	pid_t pid;
 };

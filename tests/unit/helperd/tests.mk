@@ -10,7 +10,7 @@ SLIRP_CFLAGS = $(shell pkg-config --cflags slirp)
 SLIRP_LIBS = $(shell pkg-config --libs slirp)
 HD_FAKE := helperd/fake_dev.c helperd/fake_guest.c helperd/fake_disk.c
 
-TESTS += stack ends console nomem xenbus block block_tsan disks netif conet
+TESTS += stack ends console nomem xenbus block block_tsan disks netif conet nets
 .DEFAULT_GOAL := all
 
 # colinuxd with the sanitizers; the worker without, for its sandbox is real.
@@ -24,7 +24,7 @@ $(OUT)/fake-worker: $(wildcard $(HELPERD)/worker/*.c) $(HELPERD)/agent/frame.c $
 $(OUT)/evil-worker: helperd/evil_worker.c $(HELPERD)/lib/conlog.c $(HD_HDRS) | $(OUT)
 	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
 
-$(OUT)/stack $(OUT)/ends $(OUT)/again $(OUT)/auto: $(OUT)/%: helperd/%.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)/lib/err.c \
+$(OUT)/stack $(OUT)/nets $(OUT)/ends $(OUT)/again $(OUT)/auto: $(OUT)/%: helperd/%.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)/lib/err.c \
 		$(OUT)/fake-colinuxd $(OUT)/fake-worker $(OUT)/evil-worker $(HD_HDRS) ../fuzz/corpus/elf/debian | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DCOLINUXD='"$(OUT)/fake-colinuxd"' -DWORKER='"$(OUT)/fake-worker"' \
 		-DEVIL='"$(OUT)/evil-worker"' \
