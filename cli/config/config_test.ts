@@ -51,6 +51,9 @@ Deno.test("the shipped definitions are well defined", async () => {
   assert.equal(minimal.memory, 256 << 20);
   assert.deepEqual(minimal.initrd, { builtin: "shell" });
   assert.equal((await loadDefinition(`${configs}default.jsonc`)).name, "default");
+  const mail = await loadDefinition(`${configs}mailserver.jsonc`);
+  assert.deepEqual(mail.network?.forwards.map(({ hostPort }) => hostPort), [2525, 1587, 1993]);
+  assert.deepEqual(mail.disks?.map(({ mount }) => mount), ["/srv"]);
 });
 
 /** default.jsonc with its examples as keys; prose begins with none of these characters. */

@@ -33,8 +33,8 @@ ln -sf ../run/systemd/resolve/resolv.conf /etc/resolv.conf
 systemctl -q enable systemd-networkd.service systemd-resolved.service
 
 # The console is its owner's, like the whole VM.
-mkdir -p /etc/systemd/system/serial-getty@hvc0.service.d
-cat > /etc/systemd/system/serial-getty@hvc0.service.d/colinux.conf <<'END'
+mkdir -p /etc/systemd/system/serial-getty@.service.d
+cat > /etc/systemd/system/serial-getty@.service.d/colinux.conf <<'END'
 [Service]
 ExecStart=
 ExecStart=-/sbin/agetty --autologin root --noclear --keep-baud 115200 %I $TERM
