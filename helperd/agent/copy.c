@@ -378,6 +378,6 @@ int copy_main(int argc, char **argv)
 		if (!strcmp(argv[1], "put"))
 			return copy_put_main(argv[2]);
 	}
-	fprintf(stderr, "usage: agent | agent get PATH | agent put PATH\n");
+	fprintf(stderr, "usage: agent [DEVICE] | agent get PATH | agent put PATH\n");
 	return 64;
 }

@@ -35,13 +35,14 @@ static bool frame_head_ok(const uint8_t *head)
 	       frame_get16(head + 6) <= FRAME_DATA_MAX;
 }
 
-/* Drops what cannot begin a frame from a whole head. */
+/* Drops what cannot begin a frame from a whole head.  Zeros are said on purpose, and are no loss. */
 static void frame_skip(struct frame_in *in)
 {
+	static const uint8_t zeros[FRAME_HEAD];
 	uint8_t *next = memchr(in->buffer + 1, FRAME_MAGIC & 0xff, in->have - 1);
 	uint32_t gone = next ? (uint32_t)(next - in->buffer) : in->have;
 
-	in->lost++;
+	in->lost += memcmp(in->buffer, zeros, gone) != 0;
 	in->have -= gone;
 	memmove(in->buffer, in->buffer + gone, in->have);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * main.c: the agent's line to the host, and its loop.  Started by systemd
- * (colinux-agent.service) or by a plain init; `agent get|put` are the two
- * commands that `colinux cp` runs through it.
+ * main.c: the agent's line to the host, and its loop.  `agent [DEVICE]` is
+ * started by systemd (cli/image/guest/agent.service) or by a plain init;
+ * `agent get|put` are the two commands that `colinux cp` runs through it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,13 +20,11 @@
 
 #include "agent.h"
 
-#ifndef AGENT_LINE
-#define AGENT_LINE	"/dev/hvc1"
-#endif
 #define AGENT_CONSOLE	"/dev/hvc0"
 #define AGENT_HELLO_MS	1000u
 #define AGENT_LOOK_MS	500u		/* until the line's device is there */
 
+static const char *agent_device = "/dev/hvc1";
 static int agent_line = -1;
 static bool agent_welcome;
 static uint8_t agent_number[8];
@@ -68,7 +66,7 @@ static void agent_write(const uint8_t *data, size_t len)
 			poll(&p, 1, -1);
 		} else if (n < 0 && errno != EINTR) {
 			/* The line is gone: the service's manager starts us anew. */
-			fprintf(stderr, "colinux-agent: " AGENT_LINE ": %s\n", strerror(errno));
+			fprintf(stderr, "colinux-agent: %s: %s\n", agent_device, strerror(errno));
 			exit(1);
 		} else if (n > 0) {
 			data += n;
@@ -169,7 +167,7 @@ static int agent_open(void)
 	struct termios t;
 	int fd;
 
-	while ((fd = open(AGENT_LINE, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)) < 0) {
+	while ((fd = open(agent_device, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)) < 0) {
 		struct timespec pause = { 0, AGENT_LOOK_MS * 1000000l };
 
 		nanosleep(&pause, NULL);
@@ -188,7 +186,7 @@ static void agent_read(void)
 	ssize_t n = read(agent_line, data, sizeof(data));
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-		fprintf(stderr, "colinux-agent: " AGENT_LINE ": the line was closed\n");
+		fprintf(stderr, "colinux-agent: %s: the line was closed\n", agent_device);
 		exit(1);
 	}
 	if (n > 0)
@@ -236,7 +234,9 @@ int main(int argc, char **argv)
 	sigset_t set;
 	int children;
 
-	if (argc > 1)
+	if (argc == 2 && argv[1][0] == '/')
+		agent_device = argv[1];
+	else if (argc > 1)
 		return copy_main(argc, argv);
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
@@ -245,7 +245,7 @@ int main(int argc, char **argv)
 	children = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	agent_line = agent_open();
 	if (children < 0 || agent_line < 0) {
-		fprintf(stderr, "colinux-agent: " AGENT_LINE ": %s\n", strerror(errno));
+		fprintf(stderr, "colinux-agent: %s: %s\n", agent_device, strerror(errno));
 		return 1;
 	}
 	agent_begin();

@@ -22,8 +22,12 @@
 #define WK_AGENT_OUT		(256u << 10)	/* bytes that wait for the guest */
 #define WK_AGENT_DATA		(64u << 10)	/* above it nothing more is said that can wait */
 #define WK_AGENT_ROUNDS		16u		/* ring-fuls at once; others want to be served */
+#ifndef WK_AGENT_PING_MS
 #define WK_AGENT_PING_MS	5000u
+#endif
+#ifndef WK_AGENT_SILENT_MS
 #define WK_AGENT_SILENT_MS	30000u
+#endif
 #define WK_AGENT_GRACE_MS	5000u		/* for a check's answer, beyond its own time */
 #define WK_AGENT_WORDS		8u		/* breaches that are logged */
 
@@ -43,6 +47,7 @@ struct wk_agent {
 	struct wk_ring in, out;
 	uint32_t port;			/* 0: no line */
 	struct frame_in frames;
+	uint64_t lost;			/* what frames had lost when the agent said HELLO */
 
 	uint8_t *queue;			/* whole frames for the guest, but for the first one's beginning */
 	uint32_t at, len;
@@ -168,6 +173,7 @@ static void wk_agent_hello(struct wk_agent *a, const struct frame *f)
 		return;
 	if (a->connected)
 		wk_agent_lost(a, "the agent in the guest has begun anew");
+	a->lost = a->frames.lost;
 	a->version = frame_get32(f->data);
 	memcpy(welcome, f->data, sizeof(welcome));
 	frame_put32(welcome, FRAME_VERSION);
@@ -293,7 +299,6 @@ static void wk_agent_serve(void *arg)
 	struct wk_agent *a = arg;
 	char data[sizeof(((struct xencons_interface *)0)->out)];
 	unsigned int rounds = 0;
-	uint64_t lost = a->frames.lost;
 	uint32_t n = 0;
 
 	do {
@@ -306,8 +311,11 @@ static void wk_agent_serve(void *arg)
 			frame_eat(&a->frames, data, n, wk_agent_frame, a);
 		}
 	} while (n && ++rounds < WK_AGENT_ROUNDS);
-	if (a->frames.lost != lost && a->connected)
-		wk_agent_breach(a, "what it said came in pieces");
+	/* One that was killed in the middle of a frame; its successor says HELLO soon. */
+	if (a->connected && a->frames.lost != a->lost) {
+		wk_agent_lost(a, "the agent in the guest has begun anew");
+		wk_agent_send(a, FRAME_RESET, 0, 0, NULL, 0);
+	}
 	if (n)
 		loop_timer_start(a->w->loop, &a->more, 0);
 	wk_execs_pump(a->execs);

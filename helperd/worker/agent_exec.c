@@ -18,7 +18,9 @@
 #include "log.h"
 #include "proto.h"
 
+#ifndef WK_EXEC_START_MS
 #define WK_EXEC_START_MS	20000u	/* until the agent must have started it */
+#endif
 #define WK_EXEC_WRITES		4u	/* calls of one command that wait */
 
 struct wk_exec_write {

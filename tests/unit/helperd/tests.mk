@@ -10,7 +10,7 @@ SLIRP_CFLAGS = $(shell pkg-config --cflags slirp)
 SLIRP_LIBS = $(shell pkg-config --libs slirp)
 HD_FAKE := helperd/fake_dev.c helperd/fake_guest.c helperd/fake_disk.c
 
-TESTS += stack ends console nomem xenbus block block_tsan disks netif conet nets
+TESTS += stack ends console nomem xenbus agent agent_rude block block_tsan disks netif conet nets
 .DEFAULT_GOAL := all
 
 # colinuxd with the sanitizers; the worker without, for its sandbox is real.
@@ -71,3 +71,12 @@ $(OUT)/nomem: helperd/nomem.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)
 		$(OUT)/failing-colinuxd $(OUT)/evil-worker $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DCOLINUXD='""' -DWORKER='""' -DFAILING='"$(OUT)/failing-colinuxd"' \
 		-DPOLITE='"$(OUT)/evil-worker"' -DKERNEL='"/x"' -o $@ $(filter %.c,$^) -ljansson
+
+# The agent as it runs in guests, and the worker's end of its line.
+AGENT_HDRS := $(wildcard $(HELPERD)/agent/*.h)
+$(OUT)/test-agent: $(wildcard $(HELPERD)/agent/*.c) $(AGENT_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) -Wno-format-truncation -o $@ $(filter %.c,$^) -lz
+$(OUT)/agent $(OUT)/agent_rude: $(OUT)/%: helperd/%.c helperd/line.c $(addprefix $(HELPERD)/worker/,agent.c agent_exec.c ring.c) $(HELPERD)/agent/frame.c \
+		$(HELPERD)/lib/proto.c $(HD_HALF) $(OUT)/test-agent $(HD_HDRS) $(AGENT_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -DAGENT='"$(OUT)/test-agent"' -DWK_EXEC_START_MS=3000u \
+		-DWK_AGENT_PING_MS=300u -DWK_AGENT_SILENT_MS=4000u -o $@ $(filter %.c,$^) -ljansson -lz

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* agent_rude.c: the second console of a guest that knows no manners. */
+#include <string.h>
+#include <unistd.h>
+
+#include "line.h"
+#include "../unit.h"
+
+static uint8_t said[65536];		/* what a guest without an agent heard */
+static size_t heard;
+
+static void guest_says(const void *data, size_t len)
+{
+	const char *from = data;
+
+	for (size_t i = 0; i < len; i++) {
+		while (page->out_prod - page->out_cons == sizeof(page->out))
+			half_notify(PORT);
+		page->out[MASK_XENCONS_IDX(page->out_prod++, page->out)] = from[i];
+	}
+	half_notify(PORT);
+	loop_once(half.loop, 0);
+	while (page->in_prod != page->in_cons) {
+		if (heard < sizeof(said))
+			said[heard++] = (uint8_t)page->in[MASK_XENCONS_IDX(page->in_cons, page->in)];
+		page->in_cons++;
+		if (!((page->in_prod - page->in_cons) % 16))
+			half_notify(PORT);
+	}
+}
+
+static void guest_frame(uint8_t type, uint8_t stream, uint32_t id, const void *data, uint16_t len)
+{
+	static uint8_t frame[FRAME_HEAD + FRAME_DATA_MAX];
+
+	guest_says(frame, frame_put(frame, type, stream, id, data, len));
+}
+
+static unsigned int heard_types[FRAME_TYPES];
+
+static void count(void *arg, const struct frame *f)
+{
+	(void)arg;
+	heard_types[f->type]++;
+}
+
+static void guest_hears(void)
+{
+	static struct frame_in in;
+
+	memset(&in, 0, sizeof(in));
+	memset(heard_types, 0, sizeof(heard_types));
+	frame_eat(&in, said, heard, count, NULL);
+	heard = 0;
+}
+
+static void hello(void)
+{
+	guest_frame(FRAME_HELLO, 0, 0, "\1\0\0\0abcdefgh", 12);
+	CHECK(wk_agent_connected(&half));
+}
+
+static void run_one(void)
+{
+	exit_code = exit_signal = -1;
+	failure[0] = 0;
+	line_ask(5, "exec.start", line_shell("x"));
+	guest_frame(FRAME_STARTED, 0, (uint32_t)0, NULL, 0);	/* of nobody's */
+}
+
+static void lies_end_the_liar_s_commands_only(void)
+{
+	static uint8_t big[FRAME_DATA_MAX];
+	static const struct { uint8_t type, stream; uint16_t len; const char *data; int times; } lies[] = {
+		{ FRAME_DATA, 1, FRAME_DATA_MAX, (char *)big, 5 },	/* beyond its credit */
+		{ FRAME_DATA, 3, 4, "abcd", 1 },
+		{ FRAME_DATA, 0, 4, "abcd", 1 },
+		{ FRAME_CREDIT, 0, 4, "\1\0\0\0", 1 },
+		{ FRAME_CREDIT, 0, 4, "\377\377\377\377", 1 },
+		{ FRAME_CREDIT, 1, 4, "\1\0\0\0", 1 },
+		{ FRAME_CREDIT, 0, 3, "abc", 1 },
+		{ FRAME_EXIT, 0, 0, "", 1 },
+		{ FRAME_EXIT, 0, 200, (char *)big, 1 },
+	};
+	uint32_t id = 0;
+
+	line_plug();
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		hello();
+		run_one();
+		id++;
+		guest_frame(FRAME_STARTED, 0, id, NULL, 0);
+		CHECK(answered == 5 && !failure[0] && exec_id == id);
+		heard = 0;
+		taken = false;
+		for (int k = 0; k < lies[i].times; k++)
+			guest_frame(lies[i].type, lies[i].stream, id, lies[i].data, lies[i].len);
+		CHECK(failure[0] && !wk_agent_connected(&half), "%zu", i);
+		guest_hears();
+		CHECK(heard_types[FRAME_RESET] == 1, "%zu", i);
+		taken = true;
+		/* Not connected, it has no word. */
+		guest_frame(FRAME_EXIT, 0, id, "\0\0", 2);
+		CHECK(exit_code < 0);
+	}
+	CHECK(!half_killed[0]);
+	line_down();
+}
+
+static void noise_is_skipped(void)
+{
+	static char noise[100000];
+	unsigned int seed = 3;
+
+	line_plug();
+	hello();
+	for (int round = 0; round < 40; round++) {
+		for (size_t i = 0; i < sizeof(noise); i++)
+			noise[i] = (char)((seed = seed * 1103515245 + 12345) >> 16);
+		for (size_t i = 0; i < sizeof(noise) - 32; i += 40 + seed % 9000)
+			frame_put((uint8_t *)noise + i, (uint8_t)(1 + seed % 17), (uint8_t)seed, seed % 5, noise, 16);
+		guest_says(noise, (size_t)(seed % sizeof(noise)));
+	}
+	/* However that ended: zeros enough for any frame, and it begins anew. */
+	memset(noise, 0, sizeof(noise));
+	guest_says(noise, FRAME_HEAD + FRAME_DATA_MAX);
+	heard = 0;
+	hello();
+	guest_hears();
+	CHECK(heard_types[FRAME_WELCOME] == 1);
+	/* Hellos without end are heard, and cost no memory. */
+	for (int i = 0; i < 20000; i++)
+		guest_frame(FRAME_HELLO, 0, 0, "\1\0\0\0abcdefgh", 12);
+	CHECK(wk_agent_connected(&half));
+	guest_frame(FRAME_HELLO, 0, 0, "\2\0\0\0abcdefgh", 12);
+	CHECK(!wk_agent_connected(&half));
+	line_start(line_shell("true"));
+	CHECK(strstr(failure, "speaks version 2, this worker 1"), "%s", failure);
+	CHECK(!half_killed[0]);
+	page->out_prod = page->out_cons + 5000;
+	half_notify(PORT);
+	CHECK(strstr(half_killed, "broke the second console's ring"));
+	line_down();
+}
+
+int main(void)
+{
+	alarm(300);
+	RUN(lies_end_the_liar_s_commands_only);
+	RUN(noise_is_skipped);
+	UNIT_END();
+}
