@@ -117,7 +117,7 @@ fi
 
 programs=$self,setpriv,sh,apt-get,apt-cache,apt-config,dpkg-deb,sudo
 # Images: what builds, copies and packs them.
-programs=$programs,mmdebstrap,unshare,mke2fs,e2fsck,debugfs,openssl,tar,cp,mv,rm,sync
+programs=$programs,mmdebstrap,unshare,mke2fs,e2fsck,resize2fs,debugfs,openssl,tar,cp,mv,rm,sync
 
 exec "$code/deno" run --quiet --no-prompt --no-config --no-remote --no-npm --cached-only \
 	--allow-read --allow-env --allow-sys=uid,gid,hostname,osRelease,systemMemoryInfo,cpus \

@@ -82,8 +82,8 @@ async function manifestIn(file: string, signal: AbortSignal): Promise<Manifest> 
   }
   const manifest = asManifest(value);
   if (manifest === undefined) throw notImage(file, "its manifest is of another version");
-  const { format, id, key, name, created, distribution, kernel, size, agent } = manifest;
-  return { format, id, key, name, created, distribution, kernel, size, agent };
+  const { format, id, key, name, created, distribution, kernel, size } = manifest;
+  return { format, id, key, name, created, distribution, kernel, size };
 }
 
 async function parse(path: string): Promise<unknown> {

@@ -53,7 +53,6 @@ export async function buildImage(
       distribution: image.distribution,
       kernel,
       size,
-      agent: recipe.agent !== undefined,
     };
   });
 }
@@ -92,10 +91,8 @@ async function prepare(folder: string, recipe: Recipe): Promise<void> {
     await Deno.mkdir(`${top}/keyrings${parent(path)}`, { recursive: true });
     await Deno.copyFile(path, `${top}/keyrings${path}`);
   }
-  if (recipe.agent !== undefined) {
-    await Deno.writeFile(`${top}/agent`, recipe.agent);
-    await write(`${top}/agent.service`, GUEST.agentUnit);
-  }
+  await Deno.writeFile(`${top}/agent`, recipe.agent);
+  await write(`${top}/agent.service`, GUEST.agentUnit);
   const users = Object.entries(image.users).map(([name, { password, shell, groups }]) => {
     // Generated ones differ from VM to VM: seed.ts puts them into its own root.
     const hash = password === undefined || password === "generate" ? "!" : password;

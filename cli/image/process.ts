@@ -27,6 +27,7 @@ const PACKAGES: Record<string, string> = {
   mke2fs: "e2fsprogs",
   e2fsck: "e2fsprogs",
   debugfs: "e2fsprogs",
+  resize2fs: "e2fsprogs",
   unshare: "util-linux",
   openssl: "openssl",
   zstd: "zstd",

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import type { BuiltImage, Source } from "../config/definition.ts";
 import { CliError, EXIT } from "../ui/errors.ts";
 import type { Paths } from "../ui/paths.ts";
-import agentUnit from "./guest/agent.service" with { type: "text" };
+import agentUnit from "../../helperd/agent/colinux-agent.service" with { type: "text" };
 import finish from "./guest/finish.sh" with { type: "text" };
 import initramfs from "./guest/initramfs.sh" with { type: "text" };
 import setPassword from "./guest/set-password.sh" with { type: "text" };
@@ -35,8 +35,8 @@ export interface Recipe {
   image: BuiltImage;
   files: RecipeFile[];
   scripts: { shown: string; bytes: Uint8Array<ArrayBuffer> }[];
-  /** The agent's program, where this coLinux has been built with it. */
-  agent: Uint8Array<ArrayBuffer> | undefined;
+  /** The agent's program. */
+  agent: Uint8Array<ArrayBuffer>;
 }
 
 const MAX_FILE = 256 << 20;
@@ -59,7 +59,7 @@ export async function recipeOf(image: BuiltImage, paths: Paths): Promise<Recipe>
   add(Object.entries(image.users).sort(([a], [b]) => a < b ? -1 : 1));
   for (const { path, mode, owner, bytes } of files) add([path, mode, owner, digest(bytes)]);
   for (const { bytes } of scripts) add(digest(bytes));
-  add(agent === undefined ? "" : digest(agent));
+  add(digest(agent));
   return { key: hash.digest("hex").slice(0, 16), image, files, scripts, agent };
 }
 
@@ -85,13 +85,18 @@ async function bytesOf(source: Source): Promise<Uint8Array<ArrayBuffer>> {
   }
 }
 
-async function agentProgram(paths: Paths): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  for (const path of [`${paths.lib}/bin/colinux-agent`, `${paths.lib}/colinux-agent`]) {
+async function agentProgram(paths: Paths): Promise<Uint8Array<ArrayBuffer>> {
+  const places = [`${paths.lib}/bin/colinux-agent`, `${paths.lib}/colinux-agent`];
+  for (const path of places) {
     try {
       return await Deno.readFile(path);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
-  return undefined;
+  throw new CliError(`${places[0]}: no such file`, {
+    name: "INSTALLATION",
+    hint: "run make, or install again",
+    exit: EXIT.software,
+  });
 }

@@ -24,7 +24,6 @@ export interface Manifest {
   kernel: string;
   /** Bytes that root.img needs at least. */
   size: number;
-  agent: boolean;
 }
 
 export interface Image {
@@ -42,7 +41,7 @@ export function asManifest(value: unknown): Manifest | undefined {
   if (!isRecord(value) || value.format !== 1) return undefined;
   const texts = ["id", "key", "name", "created", "distribution", "kernel"];
   if (!texts.every((key) => typeof value[key] === "string")) return undefined;
-  if (!Number.isSafeInteger(value.size) || typeof value.agent !== "boolean") return undefined;
+  if (!Number.isSafeInteger(value.size)) return undefined;
   if (!ID.test(String(value.id)) || !String(value.id).startsWith(`${value.key}-`)) return undefined;
   return value as unknown as Manifest;
 }

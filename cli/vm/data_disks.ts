@@ -6,6 +6,7 @@
  */
 import type { Definition, DiskDefinition } from "../config/definition.ts";
 import { showSize } from "../config/size.ts";
+import { grow } from "../image/ext4.ts";
 import { must } from "../image/process.ts";
 import type { Context } from "../ui/context.ts";
 import { diskPath } from "./devices.ts";
@@ -25,11 +26,11 @@ export async function prepareDisks(
       await Deno.mkdir(vmFolder(context.paths, name), { recursive: true, mode: 0o700 });
       await make(path, disk, disk.size, context.signal);
     } else if (there < disk.size) {
-      // The guest grows the file system when it mounts it.
-      await Deno.truncate(path, disk.size);
       context.progress(
         `${name}: the disk ${disk.name} grows from ${showSize(there)} to ${showSize(disk.size)}`,
       );
+      if (disk.format === "ext4") await grow(path, disk.size, context.signal);
+      else await Deno.truncate(path, disk.size);
     } else if (there > disk.size) {
       context.progress(`${name}: the disk ${disk.name} stays at ${showSize(there)}: none shrinks`);
     }

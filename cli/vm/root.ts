@@ -8,7 +8,8 @@
 import type { BuiltImage, Definition } from "../config/definition.ts";
 import { showSize } from "../config/size.ts";
 import { findOrBuild } from "../image/find.ts";
-import { must, run } from "../image/process.ts";
+import { grow, repair } from "../image/ext4.ts";
+import { must } from "../image/process.ts";
 import { hashPassword, seedOf, seedRoot } from "../image/seed.ts";
 import type { Image } from "../image/store.ts";
 import { isRecord } from "../rpc/errors.ts";
@@ -83,7 +84,9 @@ export async function prepareRoot(
     await seedRoot(root.disk, seed, new Map());
     await writeMade(folder, { image: made.image, seed: seedText });
   }
-  await grow(root.disk, size);
+  if (size !== undefined && (await Deno.stat(root.disk)).size < size) {
+    await grow(root.disk, size, context.signal);
+  }
   return root;
 }
 
@@ -138,23 +141,6 @@ async function replace(
       await Deno.remove(fresh(name)).catch(() => {});
     }
   }
-}
-
-/** What a guest that ended hard left in the journal would undo what we write. */
-async function repair(disk: string): Promise<void> {
-  const { code, lines } = await run("e2fsck", ["-p", disk]);
-  if (code <= 1) return;
-  throw new CliError(`the root disk ${disk} is damaged`, {
-    name: "IMAGE",
-    hint: `colinux up --rebuild makes a new one; e2fsck -f ${disk} may save what is on it`,
-    exit: EXIT.io,
-    detail: lines.slice(-10).join("\n"),
-  });
-}
-
-/** The guest grows its file system when it boots. */
-async function grow(disk: string, size: number | undefined): Promise<void> {
-  if (size !== undefined && (await Deno.stat(disk)).size < size) await Deno.truncate(disk, size);
 }
 
 /** Undefined when any part is absent: then all of it is made again. */

@@ -38,6 +38,5 @@ mkdir -p /etc/systemd/system-generators
 ln -s /dev/null /etc/systemd/system-generators/postfix-instance-generator
 systemctl -q disable postfix.service
 systemctl -q enable postfix.service dovecot.service
-# The servers do not wait for the network, and nobody logs in.
-systemctl -q mask systemd-networkd-wait-online.service postfix-resolvconf.path dovecot.socket \
-	systemd-logind.service systemd-update-utmp.service systemd-update-utmp-runlevel.service
+# Nobody logs in, and nothing waits for the resolver's file.
+systemctl -q mask postfix-resolvconf.path dovecot.socket systemd-logind.service

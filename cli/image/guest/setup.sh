@@ -25,12 +25,13 @@ LinkLocalAddressing=ipv6
 
 [DHCPv4]
 ClientIdentifier=mac
+UseHostname=no
 END
 mkdir -p /etc/systemd/resolved.conf.d
 printf '[Resolve]\nLLMNR=no\nMulticastDNS=no\n' > /etc/systemd/resolved.conf.d/colinux.conf
 # No name cache between a guest and the host's: what the network says counts.
 ln -sf ../run/systemd/resolve/resolv.conf /etc/resolv.conf
-systemctl -q enable systemd-networkd.service systemd-resolved.service
+systemctl -q enable systemd-networkd.service
 
 # The console is its owner's, like the whole VM.
 mkdir -p /etc/systemd/system/serial-getty@.service.d
@@ -41,12 +42,34 @@ ExecStart=-/sbin/agetty --autologin root --noclear --keep-baud 115200 %I $TERM
 END
 
 # Clock and entropy are the host's, there is no hardware to look after, and what
-# changes packages or disks by itself waits for somebody who asks.
-for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
-	e2scrub_reap.service fstrim.timer systemd-pstore.service systemd-rfkill.socket \
-	systemd-timesyncd.service getty@tty1.service; do
-	systemctl -q mask "$unit"
+# changes packages or disks by itself waits for somebody who asks. Each unit that
+# does not start is time that nobody waits.
+systemctl -q mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
+	e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-pstore.service \
+	systemd-rfkill.socket systemd-timesyncd.service getty@tty1.service \
+	systemd-networkd-wait-online.service systemd-binfmt.service systemd-repart.service \
+	proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount dev-hugepages.mount \
+	dev-mqueue.mount systemd-modules-load.service \
+	sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount \
+	modprobe@configfs.service modprobe@dm_mod.service modprobe@drm.service \
+	modprobe@efi_pstore.service modprobe@fuse.service modprobe@loop.service \
+	systemd-network-generator.service systemd-update-utmp.service \
+	systemd-update-utmp-runlevel.service kmod-static-nodes.service \
+	systemd-ask-password-console.path systemd-ask-password-wall.path 2>/dev/null
+mkdir -p /etc/systemd/system-generators
+for generator in bless-boot cryptsetup gpt-auto hibernate-resume integritysetup veritysetup; do
+	ln -s /dev/null "/etc/systemd/system-generators/systemd-$generator-generator"
 done
+# Names are looked up when somebody asks: the rest of the boot does not wait for it.
+systemctl -q disable systemd-resolved.service
+sed 's/\<sysinit\.target\>/multi-user.target/' /lib/systemd/system/systemd-resolved.service \
+	> /etc/systemd/system/systemd-resolved.service
+sed -i '/^Before=/s/multi-user\.target//' /etc/systemd/system/systemd-resolved.service
+systemctl -q enable systemd-resolved.service
+# The first seed comes from the host's own generator (seed.ts).
+mkdir -p /etc/systemd/system/systemd-random-seed.service.d
+printf '[Service]\nEnvironment=SYSTEMD_RANDOM_SEED_CREDIT=force\n' \
+	> /etc/systemd/system/systemd-random-seed.service.d/colinux.conf
 
 printf 'LANG=C.UTF-8\n' > /etc/default/locale
 echo UTC > /etc/timezone
@@ -54,13 +77,11 @@ ln -sf /usr/share/zoneinfo/UTC /etc/localtime
 # Each VM gets its own names and file systems when its root disk is made.
 : > /etc/machine-id
 printf 'localhost\n' > /etc/hostname
-echo 'LABEL=root / ext4 errors=remount-ro,x-systemd.growfs 0 1' > /etc/fstab
+echo 'LABEL=root / ext4 errors=remount-ro 0 0' > /etc/fstab
 
-if [ -f agent ]; then
-	install -D -m 755 agent /usr/local/lib/colinux/agent
-	install -m 644 agent.service /etc/systemd/system/colinux-agent.service
-	systemctl -q enable colinux-agent.service
-fi
+install -D -m 755 agent /usr/local/lib/colinux/agent
+install -m 644 agent.service /etc/systemd/system/colinux-agent.service
+systemctl -q enable colinux-agent.service
 install -D -m 755 set-password.sh /usr/local/lib/colinux/set-password
 
 # Keys that sign the machine's package sources are needed here as well.
@@ -120,5 +141,7 @@ for module in xen-blkfront xen-netfront; do
 	fi
 done
 
+# The first boot need not look for what an update of /usr might have changed.
+touch /etc/.updated /var/.updated
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/log/apt \
 	/var/log/dpkg.log /var/log/alternatives.log /var/log/bootstrap.log /colinux-setup
