@@ -10,6 +10,8 @@ groupadd -g 5000 vmail
 useradd -u 5000 -g vmail -M -d /srv/mail -s /usr/sbin/nologin vmail
 
 echo "$DOMAIN" > /etc/mailname
+# Which root this is: setup.sh works once for each.
+openssl rand -hex 16 > /etc/mailserver.id
 cat >> /etc/postfix/main.cf <<END
 
 # ---- from the definition ------------------------------------------------------

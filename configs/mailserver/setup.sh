@@ -10,28 +10,31 @@ accounts=/srv/accounts
 tls=/srv/tls
 queue=/srv/postfix
 
+# This root has done all of it before: no program need start.
+read -r root < /etc/mailserver.id
+if [ -s $tls/cert.pem ] && [ -s $accounts/mailboxes ] &&
+	[ ! $accounts/passwd -nt $accounts/mailboxes ] &&
+	read -r last < $queue/.root && [ "$last" = "$root" ]; then
+	exit 0
+fi 2>/dev/null
+
 umask 022
 [ -d /srv/mail ] || install -d -o vmail -g vmail -m 0700 /srv/mail
 mkdir -p $accounts $tls $queue
 
 # The numbers of Postfix's user and groups may differ from root to root.
-mark="$(id -u postfix):$(id -g postfix):$(getent group postdrop | cut -d: -f3)"
-if [ "$(cat $queue/.owner 2>/dev/null || :)" != "$mark" ]; then
-	rm -f $queue/.owner
-	chown root:root $queue
-	for folder in active bounce corrupt defer deferred flush hold incoming private saved trace; do
-		mkdir -p -m 0700 $queue/$folder
-		chown -R postfix:root $queue/$folder
-	done
-	for folder in maildrop public; do
-		mkdir -p $queue/$folder
-		chown -R postfix:postdrop $queue/$folder
-	done
-	chmod 0730 $queue/maildrop
-	chmod 0710 $queue/public
-	mkdir -p $queue/pid
-	echo "$mark" > $queue/.owner
-fi
+chown root:root $queue
+for folder in active bounce corrupt defer deferred flush hold incoming private saved trace; do
+	mkdir -p -m 0700 $queue/$folder
+	chown -R postfix:root $queue/$folder
+done
+for folder in maildrop public; do
+	mkdir -p $queue/$folder
+	chown -R postfix:postdrop $queue/$folder
+done
+chmod 0730 $queue/maildrop
+chmod 0710 $queue/public
+mkdir -p $queue/pid
 
 # Whole or absent: a power cut leaves no half of it.
 if [ ! -s $tls/key.pem ] || [ ! -s $tls/cert.pem ]; then
@@ -64,3 +67,4 @@ sed -n "s/^\([^:]*\):.*/\1@$DOMAIN ok/p" $accounts/passwd > $accounts/mailboxes
 for name in root postmaster abuse mailer-daemon; do
 	echo "$name@$DOMAIN $MAILUSER@$DOMAIN" >> $accounts/aliases
 done
+echo "$root" > $queue/.root
