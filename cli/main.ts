@@ -13,6 +13,7 @@ import { hostCommand } from "./commands/host.ts";
 import { imageCommand } from "./commands/image.ts";
 import { logsCommand } from "./commands/logs.ts";
 import { lsCommand } from "./commands/ls.ts";
+import { restartCommand } from "./commands/restart.ts";
 import { rmCommand } from "./commands/rm.ts";
 import { rpcCommand } from "./commands/rpc.ts";
 import { schemaCommand } from "./commands/schema.ts";
@@ -77,6 +78,7 @@ function bareProgram(): Command {
     .addCommand(upCommand())
     .addCommand(startCommand())
     .addCommand(stopCommand())
+    .addCommand(restartCommand())
     .addCommand(rmCommand())
     .addCommand(lsCommand())
     .addCommand(statusCommand())

@@ -7,7 +7,8 @@ export function lsCommand() {
   return verb("ls", "List the VMs", {
     description: `
 Shows this user's VMs (root: everybody's) with their state: created, running,
-ready, stopped, saved or failed. With --json: {"vms":[{"name","state",…}]}.
+ready, restarting, stopped, saved or failed, and what there is to say about it:
+what it waits for, or why it ended. With --json: {"vms":[{"name","state",…}]}.
 Never starts a host: what does not run is remembered.`,
     examples: [
       ["colinux ls", "a table"],
@@ -23,12 +24,13 @@ Never starts a host: what does not run is remembered.`,
         const { fit, table } = await import("../ui/text.ts");
         const { showSize } = await import("../config/size.ts");
         const { showDuration } = await import("../ui/duration.ts");
+        const { describe } = await import("../vm/show.ts");
         const rows = vms.map((vm) => [
           vm.name,
           vm.state,
           showSize(vm.memory),
           vm.uptimeMs === undefined ? "-" : showDuration(vm.uptimeMs),
-          fit(vm.reason ?? "", 100),
+          fit(describe(vm), 100),
         ]);
         const text = rows.length === 0
           ? ""

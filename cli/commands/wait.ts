@@ -8,7 +8,8 @@ export function waitCommand() {
     description: `
 Ends at once when the VM is in that state already. ready: what the definition's
 "ready" says; running: it runs; stopped: it does not run any more, however it
-ended. Waiting for ready or running fails when the VM ends first.`,
+ended. Waiting for ready or running fails when the VM ends first, for good: one
+that is started again by its "restart" is waited for.`,
     examples: [
       ["colinux wait minimal --for ready --timeout 2m", "after an up in the background"],
       ["colinux wait minimal --for stopped", "until the guest has powered off"],
@@ -34,7 +35,7 @@ ended. Waiting for ready or running fails when the VM ends first.`,
             try {
               await watch.start(client);
               ({ vm } = await client.call("vm.get", { name: vm.name }));
-              vm = await watch.until(client, vm, options.for);
+              vm = await watch.until(client, vm, options.for, true);
             } finally {
               watch.stop();
             }

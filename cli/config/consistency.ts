@@ -168,10 +168,11 @@ function checks(value: Record<string, unknown>): Finding[] {
   if (isRecord(ready) && Object.keys(ready).length === 0) {
     found.push({ path: ["ready"], message: 'ready needs "console" or "tcp"' });
   }
-  if (tcp !== undefined && value.image === undefined) {
+  // An initrd of one's own may carry it too.
+  if (tcp !== undefined && value.image === undefined && value.initrd === undefined) {
     found.push({
       path: ["ready", "tcp"],
-      message: 'ready.tcp needs the agent in the guest: it comes with an "image"',
+      message: 'ready.tcp needs the agent in the guest: "image" and "builtin:shell" have it',
     });
   }
   if (value.health !== undefined && tcp === undefined) {

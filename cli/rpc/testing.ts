@@ -93,7 +93,7 @@ export class FakeHelper {
       if (handler === undefined) throw new FakeError(-32601, "", `no method ${method}`);
       const result = await handler(params, client);
       client.send({ jsonrpc: "2.0", id: request.id, result });
-      if (method === "vm.start") this.#play(this.#vm(params));
+      if (method === "vm.start" || method === "vm.restart") this.#play(this.#vm(params));
     } catch (error) {
       const known = error instanceof FakeError;
       client.send({
@@ -139,6 +139,14 @@ export class FakeHelper {
       this.#set(fake, "stopped");
       this.#closed(fake);
       return { vm: fake.vm, forced: params.force === true };
+    },
+    "vm.restart": (params) => {
+      const fake = this.#vm(params);
+      this.#set(fake, "restarting");
+      fake.log = "";
+      fake.vm.id = this.#nextId++;
+      this.#set(fake, "running");
+      return { vm: fake.vm };
     },
     "vm.delete": (params) => {
       this.#vm(params);
@@ -186,6 +194,14 @@ export class FakeHelper {
     if (fake.ready !== undefined && fake.vm.state === "running" && fake.log.includes(fake.ready)) {
       this.#set(fake, "ready");
     }
+  }
+
+  /** The VM's state and what is said about it change by themselves. */
+  become(name: string, change: Partial<Vm>): void {
+    const fake = this.vms.get(name);
+    if (fake === undefined) return;
+    Object.assign(fake.vm, change);
+    this.#set(fake, fake.vm.state);
   }
 
   #play(fake: FakeVm): void {

@@ -81,8 +81,10 @@ export async function run(
   try {
     await body(context);
   } catch (error) {
-    // What was aborted failed because of that, whatever it says.
-    throw controller.signal.aborted ? controller.signal.reason : error;
+    // What was aborted failed because of that, whatever it says; unless it says it better.
+    const { signal } = controller;
+    const better = error instanceof CliError && error.name === signal.reason?.name;
+    throw signal.aborted && !better ? signal.reason : error;
   } finally {
     clearTimeout(timer);
     for (const remove of handlers) remove();

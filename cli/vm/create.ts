@@ -36,6 +36,10 @@ export async function createVm(
     const root = await prepareRoot(context, definition, options);
     await prepareDisks(context, definition);
     const params = await paramsFor(context, files, definition, root);
+    if (definition.autostart === true) {
+      if (host.kind === "local") params.autostart = true;
+      else context.progress(`${name}: autostart works only where make install put the module`);
+    }
     signal.throwIfAborted();
     // What is left of its last run makes room.
     if (existing !== undefined) await client.call("vm.delete", { name });

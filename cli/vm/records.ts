@@ -155,7 +155,7 @@ export function recordedVm({ definition, vm: known }: VmRecord): Vm {
   if (known === undefined) return vm;
   if (isLive(known)) {
     vm.state = "failed";
-    vm.reason = "its host ended while it ran";
+    vm.reason = "its host, or colinuxd there, ended while it ran";
   } else {
     if (known.state !== "created") vm.state = known.state;
     if (known.reason !== undefined) vm.reason = known.reason;

@@ -93,8 +93,6 @@ static int hd_check_ready(const json_t *params, struct err *e)
 	if (json_array_size(checks) > HD_CHECKS_MAX)
 		return err_set(e, CO_ELIMIT, "readyTcp: %zu ports, at most %u can be probed",
 			       json_array_size(checks), HD_CHECKS_MAX);
-	if (json_array_size(checks) && !json_is_true(json_object_get(params, "agent")))
-		return err_set(e, CO_EINVAL, "readyTcp: only a guest with coLinux's agent can be probed");
 	if (health && !json_array_size(checks))
 		return err_set(e, CO_EINVAL, "health: there is nothing to check without readyTcp");
 	json_array_foreach((json_t *)(uintptr_t)checks, i, check)

@@ -34,7 +34,7 @@ void wk_event(struct wk *w, const char *event, const char *line)
 	json_t *j = line ? json_string(line) : NULL;
 
 	(void)w;
-	MUST(!strcmp(event, "console") || !strcmp(event, "ready"));
+	MUST(!strcmp(event, "console"));
 	MUST(!line || (j && strlen(line) <= 256));
 	for (; line && *line; line++)
 		MUST((unsigned char)*line >= 0x20 && (unsigned char)*line < 0x7f);

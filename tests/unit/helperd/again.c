@@ -211,7 +211,7 @@ static void health(void)
 	client_open(&c, &h, 0);
 	DO(&c, "events.subscribe", "{}");
 	for (int i = 0; i < 2; i++) {
-		DO(&c, "vm.create", "{\"name\":\"sick\",\"memory\":67108864,\"kernel\":{\"path\":\"/x\"},\"agent\":true,"
+		DO(&c, "vm.create", "{\"name\":\"sick\",\"memory\":67108864,\"kernel\":{\"path\":\"/x\"},"
 		   "\"readyTcp\":[{\"port\":25}],\"health\":{\"intervalMs\":1000,\"timeoutMs\":1000,\"failures\":2,"
 		   "\"restart\":%s}}", restarts[i]);
 		DO(&c, "vm.start", NAME("sick"));
@@ -251,14 +251,16 @@ static void health(void)
 static void bad_checks(void)
 {
 	static const struct { const char *name, *part, *keys; } bad[] = {
-		{ "INVAL", "agent", "\"readyTcp\":[{\"port\":25}]" },
-		{ "INVAL", "port: 0", "\"agent\":true,\"readyTcp\":[{\"port\":0}]" },
-		{ "INVAL", "port: 65536", "\"agent\":true,\"readyTcp\":[{\"port\":65536}]" },
-		{ "TOOBIG", "expect: 0 bytes", "\"agent\":true,\"readyTcp\":[{\"port\":1,\"expect\":\"\"}]" },
+		{ "LIMIT", "at most 16", "\"readyTcp\":[{\"port\":1},{\"port\":1},{\"port\":1},{\"port\":1},{\"port\":1},"
+		  "{\"port\":1},{\"port\":1},{\"port\":1},{\"port\":1},{\"port\":1},{\"port\":1},{\"port\":1},{\"port\":1},"
+		  "{\"port\":1},{\"port\":1},{\"port\":1},{\"port\":1}]" },
+		{ "INVAL", "port: 0", "\"readyTcp\":[{\"port\":0}]" },
+		{ "INVAL", "port: 65536", "\"readyTcp\":[{\"port\":65536}]" },
+		{ "TOOBIG", "expect: 0 bytes", "\"readyTcp\":[{\"port\":1,\"expect\":\"\"}]" },
 		{ "INVAL", "nothing to check", "\"health\":{\"intervalMs\":1000,\"timeoutMs\":1,\"failures\":1,\"restart\":true}" },
-		{ "INVAL", "intervalMs: 5", "\"agent\":true,\"readyTcp\":[{\"port\":1}],"
+		{ "INVAL", "intervalMs: 5", "\"readyTcp\":[{\"port\":1}],"
 		  "\"health\":{\"intervalMs\":5,\"timeoutMs\":1,\"failures\":1,\"restart\":true}" },
-		{ "INVAL", "failures: 0", "\"agent\":true,\"readyTcp\":[{\"port\":1}],"
+		{ "INVAL", "failures: 0", "\"readyTcp\":[{\"port\":1}],"
 		  "\"health\":{\"intervalMs\":1000,\"timeoutMs\":1,\"failures\":0,\"restart\":true}" },
 		{ "PARAMS", "one of never on-failure always", "\"restart\":\"sometimes\"" },
 	};
