@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import type { BuiltImage, Source } from "../config/definition.ts";
 import { CliError, EXIT } from "../ui/errors.ts";
 import type { Paths } from "../ui/paths.ts";
-import agentUnit from "../../helperd/agent/colinux-agent.service" with { type: "text" };
+import agentUnit from "./guest/agent.service" with { type: "text" };
 import finish from "./guest/finish.sh" with { type: "text" };
 import initramfs from "./guest/initramfs.sh" with { type: "text" };
 import setPassword from "./guest/set-password.sh" with { type: "text" };
