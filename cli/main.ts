@@ -7,6 +7,7 @@
 import { Command, CommanderError } from "#args";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
 import { consoleCommand } from "./commands/console.ts";
+import { cpCommand } from "./commands/cp.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { execCommand } from "./commands/exec.ts";
 import { hostCommand } from "./commands/host.ts";
@@ -86,6 +87,7 @@ function bareProgram(): Command {
     .addCommand(consoleCommand())
     .addCommand(execCommand())
     .addCommand(shellCommand())
+    .addCommand(cpCommand())
     .addCommand(logsCommand())
     .addCommand(validateCommand())
     .addCommand(schemaCommand())

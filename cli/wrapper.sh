@@ -115,11 +115,15 @@ if [ -n "$COLINUX_SOURCE_DIR" ]; then
 	writable=$writable,$prefix/vhost
 fi
 
+# A copy goes where its user says.
+write=--allow-write=$writable
+if [ "${1:-}" = cp ]; then write=--allow-write; fi
+
 programs=$self,setpriv,sh,apt-get,apt-cache,apt-config,dpkg-deb,sudo
 # Images: what builds, copies and packs them.
 programs=$programs,mmdebstrap,unshare,mke2fs,e2fsck,resize2fs,debugfs,openssl,tar,cp,mv,rm,sync
 
 exec "$code/deno" run --quiet --no-prompt --no-config --no-remote --no-npm --cached-only \
 	--allow-read --allow-env --allow-sys=uid,gid,hostname,osRelease,systemMemoryInfo,cpus \
-	--allow-net="$sockets" --allow-write="$writable" --allow-run="$programs" \
+	--allow-net="$sockets" "$write" --allow-run="$programs" \
 	"$code/js/main.js" "$@"
