@@ -14,6 +14,7 @@ import { hostCommand } from "./commands/host.ts";
 import { imageCommand } from "./commands/image.ts";
 import { logsCommand } from "./commands/logs.ts";
 import { lsCommand } from "./commands/ls.ts";
+import { passwdCommand } from "./commands/passwd.ts";
 import { restartCommand } from "./commands/restart.ts";
 import { rmCommand } from "./commands/rm.ts";
 import { rpcCommand } from "./commands/rpc.ts";
@@ -94,6 +95,7 @@ function bareProgram(): Command {
     .addCommand(doctorCommand())
     .addCommand(hostCommand())
     .addCommand(imageCommand())
+    .addCommand(passwdCommand())
     .addCommand(rpcCommand());
 }
 
