@@ -4,6 +4,7 @@
  * /dev/colinux (local.ts) or a virtual host in QEMU (virtual.ts). Both speak
  * the same JSON-RPC; commands never ask which one it is but to print `why`.
  */
+import type { Forward } from "../rpc/proto.ts";
 import type { Paths } from "../ui/paths.ts";
 
 /** A byte stream to colinuxd; a Deno.UnixConn is one. */
@@ -78,6 +79,15 @@ export interface Host {
    * read-only or in use. In the virtual host it is this VM's until it has ended, or release().
    */
   publishDisk(request: DiskRequest): Promise<HostFile>;
+  /**
+   * Opens a port of this machine for a VM and gives the forward that its worker is to make.
+   * Natively that is the same one. Says who has the port when it is in use.
+   */
+  mapForward(vm: string, forward: Forward): Promise<Forward>;
+  /** Closes it again; the worker's forward, for port.remove. */
+  unmapForward(vm: string, forward: Forward): Promise<Forward>;
+  /** What the worker lists, as a person knows it. */
+  showForwards(vm: string, forwards: Forward[]): Promise<Forward[]>;
   /** Lets go what a VM that does not run held here: before it is made, and when that failed. */
   release(vm: string): Promise<void>;
   status(): Promise<HostStatus>;

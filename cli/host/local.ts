@@ -4,8 +4,10 @@
  * loads anything: that is the administrator's (systemd, make install).
  */
 import { CliError, EXIT } from "../ui/errors.ts";
+import type { Forward } from "../rpc/proto.ts";
 import { checkDisk } from "./disk.ts";
 import type { DiskRequest, Host, HostFactory, HostFile, HostStatus, Transport } from "./host.ts";
+import { portInUse } from "./listeners.ts";
 
 export const localHost: HostFactory = (context, why) =>
   new LocalHost(why, context.paths.nativeSocket);
@@ -34,6 +36,20 @@ export class LocalHost implements Host {
 
   async publishDisk(request: DiskRequest): Promise<HostFile> {
     return { path: (await checkDisk(request)).path };
+  }
+
+  async mapForward(_vm: string, forward: Forward): Promise<Forward> {
+    const used = await portInUse(forward);
+    if (used !== undefined) throw used;
+    return forward;
+  }
+
+  unmapForward(_vm: string, forward: Forward): Promise<Forward> {
+    return Promise.resolve(forward);
+  }
+
+  showForwards(_vm: string, forwards: Forward[]): Promise<Forward[]> {
+    return Promise.resolve(forwards);
   }
 
   /** The worker held all that there was. */

@@ -4,6 +4,7 @@
  * asks it over daemon.sock. All work is in daemon.ts.
  */
 import { CliError, EXIT } from "../ui/errors.ts";
+import type { Forward } from "../rpc/proto.ts";
 import { aborted } from "../ui/context.ts";
 import { makeDirs } from "../ui/dirs.ts";
 import { BUSY, LISTENING } from "./daemon.ts";
@@ -58,6 +59,18 @@ class VirtualHost implements Host {
 
   async publishDisk(request: DiskRequest): Promise<HostFile> {
     return await this.#need("disk", await checkDisk(request));
+  }
+
+  async mapForward(vm: string, forward: Forward): Promise<Forward> {
+    return await this.#need("forward", { vm, forward });
+  }
+
+  async unmapForward(vm: string, forward: Forward): Promise<Forward> {
+    return (await this.#need("unforward", { vm, forward })).inner ?? forward;
+  }
+
+  async showForwards(vm: string, forwards: Forward[]): Promise<Forward[]> {
+    return (await this.#need("forwards", { vm, forwards })).forwards;
   }
 
   async release(vm: string): Promise<void> {

@@ -4,7 +4,7 @@ import type { Definition } from "../config/definition.ts";
 import type { DiskRequest, Host, HostFile } from "../host/host.ts";
 import type { RpcClient } from "../rpc/client.ts";
 import { protoError } from "../rpc/errors.ts";
-import type { Params, Vm } from "../rpc/proto.ts";
+import type { Forward, Params, Vm } from "../rpc/proto.ts";
 import type { Context } from "../ui/context.ts";
 import { CliError } from "../ui/errors.ts";
 import { prepareDisks } from "./data_disks.ts";
@@ -30,7 +30,7 @@ export async function createVm(
 ): Promise<Created> {
   const { name } = definition;
   const { signal } = context;
-  const files = new Published(host);
+  const files = new Published(host, name);
   await host.release(name);
   try {
     const root = await prepareRoot(context, definition, options);
@@ -105,7 +105,7 @@ async function paramsFor(
     root?.disk,
     (disk) => files.publishDisk(disk),
   );
-  const nets = await netsOf(context.paths, definition);
+  const nets = await netsOf(context.paths, definition, (forward) => files.map(forward));
   if (disks.length > 0) params.disks = disks;
   if (nets.length > 0) params.nets = nets;
   const { ready, health, restart } = definition;
@@ -135,13 +135,20 @@ async function kernelFiles(
   return { kernel, initrd: own === undefined ? root?.initrd : undefined };
 }
 
-/** Files as the helper knows them; its messages get the names that a person knows. */
+/** As the helper's messages write it. */
+function port({ hostAddress, hostPort }: Forward): string {
+  return `${hostAddress}:${hostPort}`;
+}
+
+/** Things as the helper knows them; its messages get the names that a person knows. */
 class Published {
   readonly #host: Host;
+  readonly #vm: string;
   readonly #names = new Map<string, string>();
 
-  constructor(host: Host) {
+  constructor(host: Host, vm: string) {
     this.#host = host;
+    this.#vm = vm;
   }
 
   async publish(path: string): Promise<HostFile> {
@@ -154,6 +161,12 @@ class Published {
     const file = await this.#host.publishDisk(disk);
     this.#names.set(file.path, disk.path);
     return file;
+  }
+
+  async map(forward: Forward): Promise<Forward> {
+    const inner = await this.#host.mapForward(this.#vm, forward);
+    this.#names.set(port(inner), port(forward));
+    return inner;
   }
 
   inOurWords(error: unknown): unknown {

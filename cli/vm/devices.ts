@@ -2,7 +2,7 @@
 /** The disks and networks of a definition, as vm.create takes them. For create.ts. */
 import type { Definition, DiskDefinition } from "../config/definition.ts";
 import type { DiskRequest, HostFile } from "../host/host.ts";
-import type { DiskSpec, NetSpec } from "../rpc/proto.ts";
+import type { DiskSpec, Forward, NetSpec } from "../rpc/proto.ts";
 import type { Paths } from "../ui/paths.ts";
 import { vmFolder } from "./records.ts";
 
@@ -30,10 +30,17 @@ export async function disksOf(
   return specs;
 }
 
-export async function netsOf(paths: Paths, definition: Definition): Promise<NetSpec[]> {
+/** `map` opens a port of this machine and gives the forward that the worker is to make. */
+export async function netsOf(
+  paths: Paths,
+  definition: Definition,
+  map: (forward: Forward) => Promise<Forward>,
+): Promise<NetSpec[]> {
   const { name, network } = definition;
   if (network === undefined) return [];
-  const { mode, tap, forwards } = network;
+  const { mode, tap } = network;
+  const forwards: Forward[] = [];
+  for (const forward of network.forwards) forwards.push(await map(forward));
   const spec: NetSpec = { mode, mac: network.mac ?? await stableMac(paths.state, name), forwards };
   if (tap !== undefined) spec.tap = tap;
   return [spec];

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { Definition } from "../config/definition.ts";
 import type { DiskRequest } from "../host/host.ts";
+import type { Forward } from "../rpc/proto.ts";
 import type { Paths } from "../ui/paths.ts";
 import { disksOf, netsOf, stableMac } from "./devices.ts";
 
@@ -23,13 +24,19 @@ Deno.test("disks and networks as vm.create takes them", async () => {
     asked.push(`${vm} ${name} ${path} ${readOnly ? "ro" : "rw"}`);
     return Promise.resolve({ path: `/published${path}` });
   };
+  const outer: Forward = {
+    protocol: "tcp",
+    hostAddress: "127.0.0.1",
+    hostPort: 2525,
+    guestPort: 25,
+  };
   const definition: Definition = {
     ...base,
     disks: [
       { name: "data", size: 1, format: "ext4", readOnly: false },
       { name: "cd", path: "/a.iso", format: "none", readOnly: true },
     ],
-    network: { mode: "tap", tap: "tap0", mac: "02:00:00:00:00:01", forwards: [] },
+    network: { mode: "tap", tap: "tap0", mac: "02:00:00:00:00:01", forwards: [outer] },
   };
   assert.deepEqual(await disksOf(paths, definition, "/r.img", publish), [
     { name: "root", readOnly: false, path: "/published/r.img" },
@@ -41,8 +48,9 @@ Deno.test("disks and networks as vm.create takes them", async () => {
     "vm data /state/vms/vm/data.img rw",
     "vm cd /a.iso ro",
   ]);
-  assert.deepEqual(await netsOf(paths, definition), [
-    { mode: "tap", tap: "tap0", mac: "02:00:00:00:00:01", forwards: [] },
+  const map = (forward: Forward) => Promise.resolve({ ...forward, hostPort: 20000 });
+  assert.deepEqual(await netsOf(paths, definition, map), [
+    { mode: "tap", tap: "tap0", mac: "02:00:00:00:00:01", forwards: [await map(outer)] },
   ]);
-  assert.deepEqual(await netsOf(paths, base), []);
+  assert.deepEqual(await netsOf(paths, base, map), []);
 });

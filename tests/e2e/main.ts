@@ -4,9 +4,17 @@ import { diskTests } from "./disk_tests.ts";
 import { execTests } from "./exec_tests.ts";
 import { hostTests } from "./host_tests.ts";
 import { inputTests } from "./input_tests.ts";
+import { netTests } from "./net_tests.ts";
 import { type E2eTest, vmTests } from "./vm_tests.ts";
 
-const tests: E2eTest[] = [...inputTests, ...vmTests, ...execTests, ...hostTests, ...diskTests];
+const tests: E2eTest[] = [
+  ...inputTests,
+  ...vmTests,
+  ...execTests,
+  ...hostTests,
+  ...diskTests,
+  ...netTests,
+];
 
 const name = Deno.args[0];
 if (name === "--list") {

@@ -59,6 +59,13 @@ async function findImage(paths: Paths, release: string | undefined): Promise<Ima
   }
 }
 
+/** The loader separates names by spaces and colons: then bursts of clients are slower. */
+async function findPreload(paths: Paths): Promise<string | undefined> {
+  const path = `${paths.lib}/vhost/backlog.so`;
+  if (Deno.build.os !== "linux" || /[ :]/.test(path)) return undefined;
+  return await Deno.stat(path).then(() => path, () => undefined);
+}
+
 export async function boot(context: BootContext): Promise<Booted> {
   const { options, layout } = context;
   const image = await findImage(context.paths, options.kernel);
@@ -70,7 +77,8 @@ export async function boot(context: BootContext): Promise<Booted> {
     context.progress(
       `starting the virtual host (${accel.name}${reason === undefined ? "" : `; ${reason}`})`,
     );
-    const setup = { image, accel, options, memory, layout, console: context.console };
+    const preload = await findPreload(context.paths);
+    const setup = { preload, image, accel, options, memory, layout, console: context.console };
     const found = await attempt(setup, context, last);
     if (typeof found !== "string") return { machine: found, image, memory, why: reason };
     reason = `${accel.name}: ${found}`;

@@ -9,16 +9,13 @@ import { protoError } from "../../rpc/errors.ts";
 import { CliError, EXIT } from "../../ui/errors.ts";
 import type { Paths } from "../../ui/paths.ts";
 import { boot, type Booted } from "./boot.ts";
-import { DiskBus } from "./bus.ts";
-import { Disks } from "./disks.ts";
-import { Holdings } from "./holdings.ts";
 import { type Layout, PORTS, removeSocket, watchOver } from "./layout.ts";
 import { BoundedLog } from "./log.ts";
 import type { Machine } from "./machine.ts";
 import { optionsFromEnvironment, roomIn, toMib } from "./options.ts";
 import { join, PortPool } from "./ports.ts";
 import { type Handlers, Server, type Tell } from "./server.ts";
-import { VmDisks } from "./vm_disks.ts";
+import { Things } from "./things.ts";
 import { VmWatch } from "./watch.ts";
 import { type Calls, sendLine, stoppingError } from "./wire.ts";
 
@@ -28,14 +25,6 @@ const UNUSED_MS = 60_000;
 /** Guests get 20 s from colinuxd to power off. */
 const STOP_MS = 45_000;
 const LOG_BYTES = 512 << 10;
-
-/** What a machine that runs has. */
-interface Things {
-  bus: DiskBus;
-  disks: Disks;
-  vmDisks: VmDisks;
-  holdings: Holdings;
-}
 
 export class Daemon {
   readonly #paths: Paths;
@@ -68,7 +57,7 @@ export class Daemon {
       this.#pool,
       paths,
       () => this.#consider(),
-      (vms) => this.#things?.holdings.look(vms),
+      (vms) => this.#things?.look(vms),
       (line) => this.#note(line),
     );
     this.#server = new Server(at.daemon, this.#handlers(), (count) => {
@@ -149,11 +138,7 @@ export class Daemon {
     this.#machine = machine;
     this.#pool.reset();
     if (machine.qmp === undefined) return;
-    const bus = new DiskBus(machine.qmp);
-    const disks = new Disks(bus);
-    const vmDisks = new VmDisks(bus, () => disks.makeRoom());
-    const holdings = new Holdings([vmDisks], (line) => this.#note(line));
-    this.#things = { bus, disks, vmDisks, holdings };
+    this.#things = new Things(machine.qmp, (line) => this.#note(line));
     machine.qmp.on((event, data) => {
       const port = /^p\.(\d+)$/.exec(String(data.id))?.[1];
       if (event === "VSERPORT_CHANGE" && port !== undefined) {
@@ -163,7 +148,7 @@ export class Daemon {
   }
 
   #line(word: string, rest: string): void {
-    if (word === "disk") this.#things?.bus.arrived(rest);
+    if (word === "disk") this.#things?.arrived(rest);
     else if (word !== "gone") this.#note(`${word} ${rest}`);
   }
 
@@ -211,19 +196,18 @@ export class Daemon {
     return {
       start: (params, tell) => this.#start(params, tell),
       status: () => this.#status(),
-      publish: async ({ path }) => (await this.#ready()).disks.publish(path),
-      disk: async (request) => {
-        const { holdings, vmDisks } = await this.#ready();
-        holdings.hold(request.vm);
-        return await vmDisks.publish(request);
-      },
+      publish: async (params, tell) => (await this.#ready()).handlers.publish(params, tell),
+      disk: async (params, tell) => (await this.#ready()).handlers.disk(params, tell),
+      forward: async (params, tell) => (await this.#ready()).handlers.forward(params, tell),
+      unforward: async (params, tell) => (await this.#ready()).handlers.unforward(params, tell),
+      forwards: async (params, tell) => (await this.#ready()).handlers.forwards(params, tell),
       release: async ({ vm }) => {
-        const { holdings } = await this.#ready();
+        const things = await this.#ready();
         await this.#watch.refresh();
         if (this.#watch.active.some(({ name }) => name === vm)) {
           throw protoError("STATE", `${vm} runs: its disks stay`, `colinux stop ${vm} first`);
         }
-        await holdings.release(vm);
+        await things.release(vm);
         return {};
       },
       stop: async () => {

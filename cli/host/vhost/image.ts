@@ -21,7 +21,7 @@ export interface VhostParts {
   scripts: string;
 }
 
-const MODULES = ["virtio_pci", "virtio_console", "virtio_blk"];
+const MODULES = ["virtio_pci", "virtio_console", "virtio_blk", "virtio_net"];
 const PROGRAMS = ["colinuxd", "colinux-worker", "colinux-relay"];
 
 const PASSWD = "root:x:0:0:root:/:/bin/sh\nowner:x:1000:1000:owner:/:/bin/sh\n";
@@ -71,6 +71,7 @@ export async function vhostInitrd(parts: VhostParts): Promise<Uint8Array<ArrayBu
     .file("colinux.ko", await stripped(parts.ko))
     .file("etc/passwd", PASSWD)
     .file("etc/group", GROUP)
+    .file("etc/resolv.conf", "nameserver 198.18.2.3\n")
     .file("etc/nsswitch.conf", "passwd: files\ngroup: files\n");
   const order: string[] = [];
   for (const module of await closure(parts.modules, MODULES)) {

@@ -29,6 +29,8 @@ export interface MachineSetup {
   memory: number;
   layout: Layout;
   console: BoundedLog;
+  /** A library that QEMU is run with; see helperd/relay/backlog.c. */
+  preload: string | undefined;
   /** A line from /init: its word and the rest. */
   onLine(word: string, rest: string): void;
 }
@@ -68,7 +70,8 @@ export class Machine {
         setup.memory,
         layout,
       );
-      const machine = new Machine(setup, spawn(["qemu-system-x86_64", ...args]));
+      const preload = setup.preload === undefined ? [] : ["env", `LD_PRELOAD=${setup.preload}`];
+      const machine = new Machine(setup, spawn([...preload, "qemu-system-x86_64", ...args]));
       const died = machine.ended.then((why) => {
         throw why === NO_QEMU ? noQemu() : machine.failure(`QEMU ended at once: ${why}`);
       });

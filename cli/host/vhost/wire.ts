@@ -7,6 +7,7 @@
  */
 import { CliError, EXIT } from "../../ui/errors.ts";
 import { LineSplitter } from "../../rpc/lines.ts";
+import type { Forward } from "../../rpc/proto.ts";
 import { isRecord } from "../../rpc/errors.ts";
 import type { DiskRequest, HostFile, HostStatus } from "../host.ts";
 
@@ -16,6 +17,14 @@ export interface Calls {
   status: { params: Record<never, never>; result: HostStatus };
   publish: { params: { path: string }; result: HostFile };
   disk: { params: DiskRequest; result: HostFile };
+  /** The answer is what the worker inside is to forward. */
+  forward: { params: { vm: string; forward: Forward }; result: Forward };
+  unforward: { params: { vm: string; forward: Forward }; result: { inner: Forward | undefined } };
+  /** From the worker's list to the person's. */
+  forwards: {
+    params: { vm: string; forwards: Forward[] };
+    result: { forwards: Forward[] };
+  };
   release: { params: { vm: string }; result: Record<never, never> };
   connect: { params: Record<never, never>; result: Record<never, never> };
   stop: { params: Record<never, never>; result: Record<never, never> };
