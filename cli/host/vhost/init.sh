@@ -77,7 +77,7 @@ network() (
 	echo 1 > "$in/disable_ipv6"
 	echo 0 > "$out/accept_ra"
 	# Nobody else is there to have the same address.
-	echo 0 > "$out/dad_transmits"
+	echo 0 > "$out/accept_dad"
 	# No address of the link's own: fe80:: would be one more way to that loopback.
 	echo 1 > "$out/addr_gen_mode"
 	ip link set "$out" up
