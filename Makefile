@@ -109,6 +109,7 @@ up: all
 test-build: test-images
 	@$(submake) tests/unit -s codom unbz BUILD=$(BUILD)
 	@$(submake) tests/guest -s all BUILD=$(BUILD)
+	@$(submake) tests/unit -s bed BUILD=$(BUILD)
 
 # Some tests by name: make test T="unit machine/boot-6.1"
 test: test-build
@@ -121,6 +122,7 @@ bench: test-build
 check: all
 	@$(submake) cli check BUILD=$(BUILD)
 	@$(submake) helperd check BUILD=$(BUILD)
+	@$(submake) tests/unit -s check-darwin BUILD=$(BUILD)
 	@BUILD=$(BUILD) sh tests/runner/check.sh
 	@sh tests/house.sh
 

@@ -3,13 +3,20 @@
  * The machine tests: main.ts --list, or main.ts NAME to run one; called by
  * tests/run.  Everything they need is built before: make test does.
  */
+import { bedTests } from "./bed_tests.ts";
 import { bootTests } from "./boot_tests.ts";
 import { hostileTests } from "./hostile_tests.ts";
 import { lifeTests } from "./life_tests.ts";
 import { stormTests } from "./storm_tests.ts";
 import type { MachineTest } from "./table.ts";
 
-const tests: MachineTest[] = [...bootTests, ...lifeTests, ...stormTests, ...hostileTests];
+const tests: MachineTest[] = [
+  ...bootTests,
+  ...bedTests,
+  ...lifeTests,
+  ...stormTests,
+  ...hostileTests,
+];
 
 const name = Deno.args[0];
 if (name === "--list") {

@@ -33,3 +33,7 @@ $(OUT)/xnu.iokit.o: darwin/iokit.cpp $(XNU_H) | $(OUT)
 	$(XNU_CXX) -c -o $@ $<
 $(OUT)/darwin_seam $(OUT)/darwin_device: $(OUT)/darwin_%: $(OUT)/xnu.%.o $(XNU_O) | $(OUT)
 	g++ -fsanitize=address,undefined -pthread -o $@ $^
+
+.PHONY: check-darwin
+check-darwin: $(OUT)/darwin_seam $(OUT)/darwin_device
+	@sh run.sh $^
