@@ -88,7 +88,9 @@ elif [ -r $secure ] && [ "$(od -An -tu1 -j4 -N1 $secure | tr -d ' ')" = 1 ]; the
 	COLINUX_PROBE=secureboot
 fi
 if [ -e /dev/kvm ]; then COLINUX_PROBE="$COLINUX_PROBE kvm"; fi
-export COLINUX_PROBE
+COLINUX_BOOT_ID=unknown
+if [ -r /proc/sys/kernel/random/boot_id ]; then read -r COLINUX_BOOT_ID < /proc/sys/kernel/random/boot_id; fi
+export COLINUX_PROBE COLINUX_BOOT_ID
 
 case $state$run$cache$prefix${COLINUX_SOCKET:-} in
 *,*) fail "a comma in the path $prefix or $state: Deno's permissions cannot name it" 78 ;;

@@ -4,6 +4,9 @@ import { Command, verb } from "#args";
 import type { Host, HostStatus } from "../host/host.ts";
 import { type Context, run, setExit } from "../ui/context.ts";
 
+/** What a mail server in an emulated guest may take to power off. */
+const STOP_MS = 90_000;
+
 export function hostCommand() {
   return new Command("host")
     .summary("Start, stop or show the host that carries the VMs")
@@ -43,8 +46,8 @@ is kept from now on. On a machine with /dev/colinux there is nothing to start.`,
 function stopCommand() {
   return verb("stop", "Stop the virtual host", {
     description: `
-Powers its VMs off first, by force after 30 seconds each unless --force ends them
-at once. Their records stay.`,
+Powers its VMs off first, all at once, by force after 90 seconds unless --force
+ends them at once. Their records stay.`,
     examples: [["colinux host stop", "everything down"]],
     see: ["host start"],
   })
@@ -56,12 +59,20 @@ at once. Their records stay.`,
         await withClient(context, async (client, host) => {
           if (client !== undefined && host.kind === "virtual") {
             const { vms } = await client.call("vm.list", {}, { signal: context.signal });
-            for (const { name } of vms.filter(isLive)) {
-              context.progress(`${name}: ${options.force ? "ending it" : "powering off"}`);
-              await client.call("vm.stop", { name, force: options.force === true }, {
-                signal: context.signal,
-              });
-            }
+            const force = options.force === true;
+            await Promise.all(
+              vms.filter(isLive).map(({ name }) => {
+                context.progress(`${name}: ${force ? "ending it" : "powering off"}`);
+                return client.call(
+                  "vm.stop",
+                  force ? { name, force } : { name, timeoutMs: STOP_MS },
+                  {
+                    signal: context.signal,
+                    timeoutMs: STOP_MS + 60_000,
+                  },
+                );
+              }),
+            );
             await keepRecords(client, context.paths);
             client.close();
           }

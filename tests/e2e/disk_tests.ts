@@ -130,8 +130,28 @@ async function ended(): Promise<void> {
   require((await box.states()).vm === "failed", "the VM has ended");
 }
 
+/** kill -9 of the helper inside: its VM ends with it, the disk is free, the next up works. */
+async function helperKilled(): Promise<void> {
+  await using box = await Sandbox.create("helper", DEBUG);
+  const data = await image(box, "data.img", 8 * MIB);
+  const disks = `"disks": [ { "name": "data", "path": "${data}" } ],`;
+  const file = await box.guest("vm", "co.stay", "co-init: ready", disks);
+  await box.must("host", "start");
+  const pid = await qemu(box);
+  await box.must("up", file);
+  await inside(box, "killall -9 colinuxd");
+  while (await hasOpen(pid, data)) await new Promise((resolve) => setTimeout(resolve, 100));
+  require((await box.states()).vm === "failed", "a VM without its helper has ended");
+  await box.must("up", file);
+  require((await box.states()).vm === "ready", "up after the helper was killed");
+  require(await qemu(box) === pid, "the virtual host went on");
+  // The killed one's worker is not even a zombie.
+  await inside(box, "until [ $(pidof colinux-worker | wc -w) = 1 ]; do usleep 100000; done");
+}
+
 export const diskTests: E2eTest[] = [
   { name: "host-disks", limit: 300, run: hotplug },
   { name: "host-flush", limit: 300, run: flush },
   { name: "host-disk-ended", limit: 400, run: ended },
+  { name: "host-helper-killed", limit: 400, run: helperKilled },
 ];

@@ -22,8 +22,8 @@ import { type Calls, sendLine, stoppingError } from "./wire.ts";
 /** After the last VM and the last client; longer before the first. */
 const IDLE_MS = 10_000;
 const UNUSED_MS = 60_000;
-/** Guests get 20 s from colinuxd to power off. */
-const STOP_MS = 45_000;
+/** init.sh gives guests 90 s to power off, then 10 s to itself. */
+const STOP_MS = 120_000;
 const LOG_BYTES = 512 << 10;
 
 export class Daemon {

@@ -136,7 +136,7 @@ done
 
 # The helper is started again when it ends, its guests are not.
 while :; do
-	colinuxd 3>&-
+	colinuxd --stop-timeout 90000 3>&-
 	code=$?
 	[ -e /run/stopping ] && break
 	say "progress colinuxd ended with code $code"
@@ -161,16 +161,19 @@ done &
 
 say "ready"
 
-while read -r line <&3; do
-	case $line in
-	poweroff) break ;;
-	esac
-done
+until_poweroff() {
+	while read -r line <&3; do
+		[ "$line" = poweroff ] && return
+	done
+}
+# Only who waits buries orphans: workers whose helper was killed, for one.
+until_poweroff &
+wait $!
 
 : > /run/stopping
 killall colinuxd
 tries=0
-while pidof colinuxd >/dev/null && [ $tries -lt 1500 ]; do
+while pidof colinuxd >/dev/null && [ $tries -lt 5000 ]; do
 	tries=$((tries + 1))
 	usleep 20000
 done
