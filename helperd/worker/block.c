@@ -9,6 +9,7 @@
  * is in the host's page cache, which outlives us.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,9 @@ int wk_disks_open(struct wk *w, struct err *e)
 	w->disks = calloc(1, sizeof(*w->disks) + count * sizeof(w->disks->disk[0]));
 	if (!w->disks)
 		return err_set(e, CO_ENOMEM, "no memory for %zu disks", count);
+	w->disks->event = -1;
+	if (count)
+		wk_aio_open(w->disks);
 	/* A file-size limit of the owner's is an error for the guest, not our death. */
 	signal(SIGXFSZ, SIG_IGN);
 	for (uint32_t i = 0; i < count && !err; i++) {
@@ -104,7 +108,7 @@ int wk_disks_open(struct wk *w, struct err *e)
 		d->w = w;
 		d->number = i;
 		wk_disk_init(d);
-		err = wk_disk_open(&d->file, json_array_get(specs, i), e);
+		err = wk_disk_open(&d->file, json_array_get(specs, i), w->disks->event >= 0, e);
 		w->disks->count++;
 	}
 	return err;
@@ -112,6 +116,13 @@ int wk_disks_open(struct wk *w, struct err *e)
 
 int wk_disks_serve(struct wk *w, struct err *e)
 {
+	struct wk_disks *l = w->disks;
+
+	if (l->event >= 0) {
+		l->watch = loop_add(w->loop, l->event, POLLIN, wk_aio_ready, l);
+		if (!l->watch)
+			return err_set(e, CO_ENOMEM, "out of memory");
+	}
 	for (uint32_t i = 0; i < w->disks->count; i++) {
 		struct wk_disk *d = &w->disks->disk[i];
 
@@ -124,13 +135,19 @@ int wk_disks_serve(struct wk *w, struct err *e)
 
 void wk_disks_free(struct wk *w)
 {
-	for (uint32_t i = 0; w->disks && i < w->disks->count; i++) {
+	if (!w->disks)
+		return;
+	loop_del(w->disks->watch);
+	wk_aio_close(w->disks);
+	for (uint32_t i = 0; i < w->disks->count; i++) {
 		struct wk_disk *d = &w->disks->disk[i];
 
 		wk_xenbus_free(d->bus);
 		wk_disk_end(d);
 		if (d->file.fd >= 0)
 			close(d->file.fd);
+		if (d->file.direct >= 0)
+			close(d->file.direct);
 	}
 	free(w->disks);
 	w->disks = NULL;

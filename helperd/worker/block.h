@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * block: one disk of the guest's, in three files.
+ * block: one disk of the guest's, in four files.
  *
  *   block_file.c   the file or block device: open, lock, size, flush, discard
  *   block_io.c     the ring, and the threads that do what it asks
+ *   block_aio.c    reads and writes for which no thread has to wait
  *   block.c        the handshake, and the list of disks
  */
 #ifndef WK_BLOCK_H
@@ -25,6 +26,7 @@
 
 struct wk_disk_file {
 	int fd;				/* -1: not open */
+	int direct;			/* the same past the page cache; -1: cannot */
 	char name[WK_DISK_NAME];
 	const char *path;		/* the setup's */
 	bool read_only, device;
@@ -33,7 +35,7 @@ struct wk_disk_file {
 };
 
 /* From one of setup's "disks": opened, locked, measured, or why not. */
-int wk_disk_open(struct wk_disk_file *f, const json_t *spec, struct err *e);
+int wk_disk_open(struct wk_disk_file *f, const json_t *spec, bool aio, struct err *e);
 /* 0 or an errno.  Flush: what was written before is on the medium. */
 int wk_disk_flush(const struct wk_disk_file *f);
 int wk_disk_discard(const struct wk_disk_file *f, uint64_t sector, uint64_t count);
@@ -42,12 +44,15 @@ int wk_disk_discard(const struct wk_disk_file *f, uint64_t sector, uint64_t coun
 
 struct wk_disk_request {
 	struct wk_disk_request *next;
+	struct wk_disk *disk;
+	bool by_thread;			/* nothing for block_aio.c */
 	union blkif_sring_entry entry;	/* our copy of what the guest asked */
 	uint8_t operation;		/* as the answer names it */
-	xen_s16 status;
 	uint64_t sector;
 	uint32_t niov;
 	struct iovec iov[WK_DISK_SEGMENTS];
+	uint64_t iocb[8];		/* struct iocb */
+	uint64_t bytes;			/* of it */
 };
 
 struct wk_disk {
@@ -75,15 +80,30 @@ struct wk_disk {
 
 void wk_disk_init(struct wk_disk *d);
 int wk_disk_start(struct wk_disk *d, void *ring, uint32_t port);	/* 0 or an errno */
-void wk_disk_kick(void *disk);		/* the guest's notice; any thread */
+void wk_disk_kick(void *disk);		/* the guest's notice; in the main thread */
 void wk_disk_stop(struct wk_disk *d);	/* no more answers; what runs goes on */
 bool wk_disk_busy(struct wk_disk *d);
 void wk_disk_end(struct wk_disk *d);	/* waits for what runs */
+
+/* For block_aio.c, with the lock held. */
+/* A read or a write that is allowed: where its data is; false: not for us. */
+bool wk_disk_prepare(struct wk_disk *d, struct wk_disk_request *r, bool *write);
+void wk_disk_done(struct wk_disk *d, struct wk_disk_request *r, xen_s16 status);
+
+/* ---- block_aio.c ---------------------------------------------------------------- */
+
+int wk_aio_open(struct wk_disks *l);		/* before the sandbox closes; not 0: no AIO here */
+void wk_aio_close(struct wk_disks *l);
+void wk_aio_start(struct wk_disk *d);		/* what of the queue it can; the lock is held */
+void wk_aio_ready(void *disks, short revents);	/* the loop's, for disks->event */
 
 /* ---- block.c: see also wk.h --------------------------------------------------- */
 
 struct wk_disks {
 	uint32_t count;
+	uint64_t context;		/* of AIO */
+	int event;			/* readable when some has ended; -1: there is no AIO */
+	struct loop_fd *watch;
 	struct wk_disk disk[];
 };
 

@@ -99,7 +99,24 @@ static uint32_t wk_disk_file_discard(int fd, uint64_t end)
 }
 #endif
 
+#ifdef __linux__
+/* A description of its own, of the very same file. */
+static int wk_disk_open_direct(const struct wk_disk_file *f)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+	return open(path, O_DIRECT | O_CLOEXEC | (f->read_only ? O_RDONLY : O_RDWR));
+}
+#endif
+
 #ifdef __APPLE__
+static int wk_disk_open_direct(const struct wk_disk_file *f)
+{
+	(void)f;
+	return -1;
+}
+
 static int wk_disk_lock(int fd, bool read_only)
 {
 	return flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB);
@@ -198,7 +215,7 @@ static int wk_disk_measure(struct wk_disk_file *f, const struct stat *s, const j
 	return 0;
 }
 
-static int wk_disk_open_path(struct wk_disk_file *f, const json_t *size, struct err *e)
+static int wk_disk_open_path(struct wk_disk_file *f, const json_t *size, bool aio, struct err *e)
 {
 	/* O_NONBLOCK: a FIFO or a terminal must not hold us up before we see what it is. */
 	int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (f->read_only ? O_RDONLY : O_RDWR), err;
@@ -227,18 +244,20 @@ static int wk_disk_open_path(struct wk_disk_file *f, const json_t *size, struct 
 			       strerror(errno));
 	}
 	err = wk_disk_measure(f, &s, size, e);
+	if (!err && aio)
+		f->direct = wk_disk_open_direct(f);
 	if (!err && !f->read_only)
 		f->discard = f->device ? wk_disk_device_discard(s.st_rdev)
 				       : wk_disk_file_discard(f->fd, (uint64_t)s.st_size);
 	return err;
 }
 
-int wk_disk_open(struct wk_disk_file *f, const json_t *spec, struct err *e)
+int wk_disk_open(struct wk_disk_file *f, const json_t *spec, bool aio, struct err *e)
 {
 	const char *name = json_string_value(json_object_get(spec, "name"));
 	int err;
 
-	f->fd = -1;
+	f->fd = f->direct = -1;
 	f->path = json_string_value(json_object_get(spec, "path"));
 	f->read_only = json_is_true(json_object_get(spec, "readOnly"));
 	if (!name || !name[0] || strlen(name) >= WK_DISK_NAME)
@@ -247,7 +266,7 @@ int wk_disk_open(struct wk_disk_file *f, const json_t *spec, struct err *e)
 	log_clean(f->name);
 	if (!f->path || f->path[0] != '/')
 		return err_set(e, CO_EINVAL, "disk %s: its path must be absolute", f->name);
-	err = wk_disk_open_path(f, json_object_get(spec, "size"), e);
+	err = wk_disk_open_path(f, json_object_get(spec, "size"), aio, e);
 	if (err && f->fd >= 0) {
 		close(f->fd);
 		f->fd = -1;

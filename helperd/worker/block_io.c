@@ -6,6 +6,9 @@
  * The data goes straight between the file and the guest's pages.  A disk that
  * hangs keeps its own threads, and nobody else.
  *
+ * Where block_aio.c can, the main thread takes what is in the ring and starts it, and
+ * the threads do the rest: flushes, barriers, holes, errors.
+ *
  * The ring is guest memory: an entry is copied whole and only the copy is
  * looked at, our indices are private.  Whoever holds the last request of the
  * queue has asked to be told of more before it starts, so that a free thread
@@ -61,6 +64,7 @@ static void wk_disk_take(struct wk_disk *d)
 			d->free = r->next;
 			memcpy(&r->entry, wk_disk_slot(d, d->taken++), sizeof(r->entry));
 			r->next = NULL;
+			r->by_thread = false;
 			*d->tail = r;
 			d->tail = &r->next;
 		}
@@ -71,11 +75,17 @@ static void wk_disk_take(struct wk_disk *d)
 	}
 }
 
+/* With AIO the main thread takes what is in the ring, the others what it left. */
+static bool wk_disk_by_threads(const struct wk_disk *d)
+{
+	return d->file.direct < 0;
+}
+
 static struct wk_disk_request *wk_disk_next(struct wk_disk *d)
 {
 	struct wk_disk_request *r = d->head;
 
-	if (!r) {
+	if (!r && wk_disk_by_threads(d)) {
 		wk_disk_take(d);
 		r = d->head;
 	}
@@ -86,19 +96,22 @@ static struct wk_disk_request *wk_disk_next(struct wk_disk *d)
 	d->head = r->next;
 	if (!d->head) {
 		d->tail = &d->head;
-		wk_disk_take(d);
+		if (wk_disk_by_threads(d))
+			wk_disk_take(d);
 	}
 	return r;
 }
 
-static void wk_disk_answer(struct wk_disk *d, struct wk_disk_request *r)
+void wk_disk_done(struct wk_disk *d, struct wk_disk_request *r, xen_s16 status)
 {
 	struct blkif_response rsp;
+
+	d->running--;
 
 	memset(&rsp, 0, sizeof(rsp));	/* its padding too */
 	rsp.id = r->entry.req.id;
 	rsp.operation = r->operation;
-	rsp.status = r->status;
+	rsp.status = status;
 	if (d->ring) {
 		memcpy(&wk_disk_slot(d, d->answered)->rsp, &rsp, sizeof(rsp));
 		d->answered++;
@@ -225,12 +238,6 @@ static int wk_disk_write(struct wk_disk *d, struct wk_disk_request *r)
 	return error;
 }
 
-static int wk_disk_sync(struct wk_disk *d)
-{
-	wk_disk_will_wait(d);
-	return wk_disk_flush(&d->file);
-}
-
 /* One segment of a request, to the end of its iov.  false: the guest does not lend it. */
 static bool wk_disk_segment(struct wk_disk *d, struct wk_disk_request *r,
 			    const struct blkif_request_segment *s, bool to_guest, uint64_t *sectors)
@@ -267,37 +274,72 @@ static bool wk_disk_map(struct wk_disk *d, struct wk_disk_request *r, const stru
 	return sectors <= d->file.sectors && r->sector <= d->file.sectors - sectors;
 }
 
-static xen_s16 wk_disk_transfer(struct wk_disk *d, struct wk_disk_request *r,
-				const struct blkif_request_segment *s, uint32_t n)
-{
-	bool read = r->operation == BLKIF_OP_READ;
-
-	if (!n || (!read && d->file.read_only) || !wk_disk_map(d, r, s, n, read))
-		return BLKIF_RSP_ERROR;
-	return read ? wk_disk_status(d, "read", wk_disk_move(d, r, false))
-		    : wk_disk_status(d, "write", wk_disk_write(d, r));
-}
-
-static xen_s16 wk_disk_indirect(struct wk_disk *d, struct wk_disk_request *r)
+/* Copies the segments of an indirect request: how many, 0: they cannot be. */
+static uint32_t wk_disk_indirect(struct wk_disk *d, struct wk_disk_request *r, struct blkif_request_segment *s)
 {
 	const struct blkif_request_indirect *q = (const void *)&r->entry;
-	const uint32_t a_page = CO_PAGE_SIZE / sizeof(struct blkif_request_segment);
-	struct blkif_request_segment s[WK_DISK_SEGMENTS];
+	const uint32_t a_page = CO_PAGE_SIZE / sizeof(*s);
 
 	r->operation = q->indirect_op;
 	r->sector = q->sector_number;
-	if ((q->indirect_op != BLKIF_OP_READ && q->indirect_op != BLKIF_OP_WRITE) ||
-	    q->nr_segments > WK_DISK_SEGMENTS)
-		return BLKIF_RSP_ERROR;
+	if (q->nr_segments > WK_DISK_SEGMENTS)
+		return 0;
 	for (uint32_t at = 0; at < q->nr_segments; at += a_page) {
 		const void *page = wk_grant_frame(d->w, q->indirect_grefs[at / a_page], false);
 		uint32_t n = q->nr_segments - at < a_page ? q->nr_segments - at : a_page;
 
 		if (!page)
-			return BLKIF_RSP_ERROR;
+			return 0;
 		memcpy(s + at, page, n * sizeof(s[0]));
 	}
-	return wk_disk_transfer(d, r, s, q->nr_segments);
+	return q->nr_segments;
+}
+
+bool wk_disk_prepare(struct wk_disk *d, struct wk_disk_request *r, bool *write)
+{
+	struct blkif_request_segment copy[WK_DISK_SEGMENTS], *s = r->entry.req.seg;
+	uint32_t n = r->entry.req.nr_segments;
+
+	r->operation = r->entry.req.operation;
+	r->sector = r->entry.req.sector_number;
+	if (r->operation == BLKIF_OP_INDIRECT)
+		n = wk_disk_indirect(d, r, s = copy);
+	else if (n > BLKIF_MAX_SEGMENTS_PER_REQUEST)
+		return false;
+	*write = r->operation == BLKIF_OP_WRITE;
+	return n && (*write || r->operation == BLKIF_OP_READ) && !(*write && d->file.read_only) &&
+	       wk_disk_map(d, r, s, n, !*write);
+}
+
+static xen_s16 wk_disk_transfer(struct wk_disk *d, struct wk_disk_request *r)
+{
+	bool write;
+
+	if (!wk_disk_prepare(d, r, &write))
+		return BLKIF_RSP_ERROR;
+	return write ? wk_disk_status(d, "write", wk_disk_write(d, r))
+		     : wk_disk_status(d, "read", wk_disk_move(d, r, false));
+}
+
+/* Flush, and the data that may come with it; a barrier's data is flushed too. */
+static xen_s16 wk_disk_sync(struct wk_disk *d, struct wk_disk_request *r)
+{
+	const struct blkif_request *q = &r->entry.req;
+	int error;
+
+	if (q->nr_segments > BLKIF_MAX_SEGMENTS_PER_REQUEST)
+		return BLKIF_RSP_ERROR;
+	r->sector = q->sector_number;
+	if (q->nr_segments && (d->file.read_only || !wk_disk_map(d, r, q->seg, q->nr_segments, false)))
+		return BLKIF_RSP_ERROR;
+	wk_disk_will_wait(d);
+	error = wk_disk_flush(&d->file);
+	if (error || !q->nr_segments)
+		return wk_disk_status(d, "flush", error);
+	error = wk_disk_write(d, r);
+	if (error || q->operation == BLKIF_OP_FLUSH_DISKCACHE)
+		return wk_disk_status(d, "write", error);
+	return wk_disk_status(d, "flush", wk_disk_flush(&d->file));
 }
 
 static xen_s16 wk_disk_trim(struct wk_disk *d, const struct blkif_request_discard *q)
@@ -313,30 +355,17 @@ static xen_s16 wk_disk_trim(struct wk_disk *d, const struct blkif_request_discar
 
 static xen_s16 wk_disk_do(struct wk_disk *d, struct wk_disk_request *r)
 {
-	const struct blkif_request *q = &r->entry.req;
-	xen_s16 status;
-
-	r->operation = q->operation;
-	r->sector = q->sector_number;
-	if (q->operation == BLKIF_OP_INDIRECT)
-		return wk_disk_indirect(d, r);
-	if (q->operation == BLKIF_OP_DISCARD)
-		return wk_disk_trim(d, (const void *)q);
-	if (q->nr_segments > BLKIF_MAX_SEGMENTS_PER_REQUEST)
-		return BLKIF_RSP_ERROR;
-	switch (q->operation) {
+	r->operation = r->entry.req.operation;
+	switch (r->operation) {
 	case BLKIF_OP_READ:
 	case BLKIF_OP_WRITE:
-		return wk_disk_transfer(d, r, q->seg, q->nr_segments);
+	case BLKIF_OP_INDIRECT:
+		return wk_disk_transfer(d, r);
 	case BLKIF_OP_FLUSH_DISKCACHE:
 	case BLKIF_OP_WRITE_BARRIER:
-		status = wk_disk_status(d, "flush", wk_disk_sync(d));
-		if (status || !q->nr_segments)
-			return status;
-		status = wk_disk_transfer(d, r, q->seg, q->nr_segments);
-		if (status || q->operation == BLKIF_OP_FLUSH_DISKCACHE)
-			return status;
-		return wk_disk_status(d, "flush", wk_disk_sync(d));
+		return wk_disk_sync(d, r);
+	case BLKIF_OP_DISCARD:
+		return wk_disk_trim(d, (const void *)&r->entry);
 	default:
 		return BLKIF_RSP_EOPNOTSUPP;
 	}
@@ -347,6 +376,7 @@ static xen_s16 wk_disk_do(struct wk_disk *d, struct wk_disk_request *r)
 static void *wk_disk_thread(void *arg)
 {
 	struct wk_disk *d = arg;
+	xen_s16 status;
 
 	pthread_mutex_lock(&d->lock);
 	while (!d->over) {
@@ -355,11 +385,10 @@ static void *wk_disk_thread(void *arg)
 		if (r) {
 			d->running++;
 			pthread_mutex_unlock(&d->lock);
-			r->status = wk_disk_do(d, r);
+			status = wk_disk_do(d, r);
 			pthread_mutex_lock(&d->lock);
-			d->running--;
 			d->alone = false;
-			wk_disk_answer(d, r);
+			wk_disk_done(d, r, status);
 		}
 		if ((!d->head || d->answered - d->told >= WK_DISK_UNTOLD) && wk_disk_untold(d)) {
 			uint32_t port = d->port;
@@ -380,12 +409,22 @@ static void *wk_disk_thread(void *arg)
 void wk_disk_kick(void *disk)
 {
 	struct wk_disk *d = disk;
+	bool tell = false;
+	uint32_t port;
 
-	/* With no thread idle, the first one that is done looks by itself. */
 	pthread_mutex_lock(&d->lock);
-	if (d->idle)
+	port = d->port;
+	if (!wk_disk_by_threads(d)) {
+		wk_disk_take(d);
+		wk_aio_start(d);
+		tell = wk_disk_untold(d);
+	}
+	/* With no thread idle, the first one that is done looks by itself. */
+	if (d->idle && (d->head || wk_disk_by_threads(d)))
 		pthread_cond_signal(&d->work);
 	pthread_mutex_unlock(&d->lock);
+	if (tell)
+		wk_port_raise(d->w, port);
 }
 
 void wk_disk_init(struct wk_disk *d)
@@ -395,6 +434,7 @@ void wk_disk_init(struct wk_disk *d)
 	d->tail = &d->head;
 	for (uint32_t i = 0; i < WK_DISK_ENTRIES; i++) {
 		d->requests[i].next = d->free;
+		d->requests[i].disk = d;
 		d->free = &d->requests[i];
 	}
 }
@@ -418,9 +458,9 @@ int wk_disk_start(struct wk_disk *d, void *ring, uint32_t port)
 	d->port = port;
 	d->taken = d->answered = d->told = 0;
 	d->broken = false;
-	/* The guest may have asked before we listened. */
-	pthread_cond_signal(&d->work);
 	pthread_mutex_unlock(&d->lock);
+	/* The guest may have asked before we listened. */
+	wk_disk_kick(d);
 	return 0;
 }
 

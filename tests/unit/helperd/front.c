@@ -36,6 +36,7 @@ static struct {
 /* ---- the host -------------------------------------------------------------------- */
 
 unsigned int host_writes, host_reads, host_flushes;
+bool host_direct = true;
 int host_error;
 bool host_in_pieces;
 int64_t host_hang_at = -1;
@@ -48,6 +49,23 @@ ssize_t __wrap_preadv(int fd, const struct iovec *v, int n, off_t at);
 ssize_t __wrap_preadv2(int fd, const struct iovec *v, int n, off_t at, int flags);
 ssize_t __wrap_pwritev(int fd, const struct iovec *v, int n, off_t at);
 int __wrap_fdatasync(int fd);
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+
+int __wrap_open(const char *path, int flags, ...)
+{
+	va_list args;
+	int mode;
+
+	if ((flags & O_DIRECT) && !host_direct) {
+		errno = EINVAL;
+		return -1;
+	}
+	va_start(args, flags);
+	mode = flags & O_CREAT ? va_arg(args, int) : 0;
+	va_end(args);
+	return __real_open(path, flags, mode);
+}
 
 static void nap(void)
 {
@@ -290,7 +308,7 @@ int front_answer(uint32_t disk, uint32_t id)
 	while (!front_answered(disk, id)) {
 		if (loop_now() > end)
 			return 1000;
-		nap();
+		loop_once(half.loop, 1);
 	}
 	for (unsigned int i = 0; i < front[disk].nkept; i++) {
 		if (front[disk].kept[i].id == id) {

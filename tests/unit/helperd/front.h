@@ -24,7 +24,7 @@ struct front_io {
 extern char front_dir[64], front_path[2][96];
 void front_files(uint64_t bytes);
 
-/* Worker with disks (JSON text of setup's "disks", %s the paths), all connected. */
+/* Worker with disks (JSON text of setup's "disks", %s the paths), all connected; in_threads: no AIO. */
 void front_up(const char *disks, ...) __attribute__((format(printf, 1, 2)));
 void front_down(void);
 void front_connect(uint32_t disk);
@@ -44,6 +44,7 @@ void front_entry_done(uint32_t disk);
 /* ---- the host ------------------------------------------------------------------- */
 
 extern unsigned int host_writes, host_reads, host_flushes;	/* atomic */
+extern bool host_direct;		/* files can be opened past the page cache: AIO, and none of below */
 extern int host_error;			/* of every transfer and flush, while not 0 */
 extern bool host_in_pieces;		/* transfers move one byte more than half, and are interrupted */
 extern int64_t host_hang_at;		/* reads and writes at this byte wait, until it is -1 */

@@ -50,8 +50,8 @@ HD_HALF := helperd/half.c $(addprefix $(HELPERD)/worker/,grant.c xenbus.c xensto
 $(OUT)/xenbus: helperd/xenbus.c $(HD_HALF) $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
 
-HD_BLOCK := helperd/front.c $(HD_HALF) $(addprefix $(HELPERD)/worker/,block.c block_io.c block_file.c)
-HD_BLOCK_CC := -Wno-format-truncation $(HD_INCLUDES) -pthread -Wl,--wrap=preadv,--wrap=preadv2,--wrap=pwritev,--wrap=fdatasync
+HD_BLOCK := helperd/front.c $(HD_HALF) $(addprefix $(HELPERD)/worker/,block.c block_io.c block_aio.c block_file.c)
+HD_BLOCK_CC := -Wno-format-truncation $(HD_INCLUDES) -pthread -Wl,--wrap=preadv,--wrap=preadv2,--wrap=pwritev,--wrap=fdatasync,--wrap=open
 $(OUT)/block: helperd/block.c $(HD_BLOCK) $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) $(HD_BLOCK_CC) -o $@ $(filter %.c,$^) -ljansson
 $(OUT)/disks: helperd/disks.c $(HD_BLOCK) $(HD_HDRS) | $(OUT)
