@@ -10,7 +10,7 @@ SLIRP_CFLAGS = $(shell pkg-config --cflags slirp)
 SLIRP_LIBS = $(shell pkg-config --libs slirp)
 HD_FAKE := helperd/fake_dev.c helperd/fake_guest.c helperd/fake_disk.c
 
-TESTS += stack ends console nomem xenbus agent agent_rude block block_tsan disks netif conet nets
+TESTS += stack ends console nomem xenbus agent agent_rude exec block block_tsan disks netif conet nets
 .DEFAULT_GOAL := all
 
 # colinuxd with the sanitizers; the worker without, for its sandbox is real.
@@ -80,3 +80,11 @@ $(OUT)/agent $(OUT)/agent_rude: $(OUT)/%: helperd/%.c helperd/line.c $(addprefix
 		$(HELPERD)/lib/proto.c $(HD_HALF) $(OUT)/test-agent $(HD_HDRS) $(AGENT_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -DAGENT='"$(OUT)/test-agent"' -DWK_EXEC_START_MS=3000u \
 		-DWK_AGENT_PING_MS=300u -DWK_AGENT_SILENT_MS=4000u -o $@ $(filter %.c,$^) -ljansson -lz
+
+# colinuxd's part in commands, with a worker that runs any.
+$(OUT)/exec-worker: helperd/exec_worker.c | $(OUT)
+	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -o $@ $(filter %.c,$^) -ljansson
+$(OUT)/exec: helperd/exec.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)/lib/err.c \
+		$(OUT)/fake-colinuxd $(OUT)/exec-worker $(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) $(HD_INCLUDES) -DCOLINUXD='"$(OUT)/fake-colinuxd"' -DWORKER='""' -DKERNEL='"/x"' \
+		-DEVIL='"$(OUT)/exec-worker"' -o $@ $(filter %.c,$^) -ljansson
