@@ -16,6 +16,7 @@ import { logsCommand } from "./commands/logs.ts";
 import { lsCommand } from "./commands/ls.ts";
 import { passwdCommand } from "./commands/passwd.ts";
 import { restartCommand } from "./commands/restart.ts";
+import { portCommand } from "./commands/port.ts";
 import { rmCommand } from "./commands/rm.ts";
 import { rpcCommand } from "./commands/rpc.ts";
 import { schemaCommand } from "./commands/schema.ts";
@@ -90,6 +91,7 @@ function bareProgram(): Command {
     .addCommand(shellCommand())
     .addCommand(cpCommand())
     .addCommand(logsCommand())
+    .addCommand(portCommand())
     .addCommand(validateCommand())
     .addCommand(schemaCommand())
     .addCommand(doctorCommand())

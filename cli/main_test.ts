@@ -157,9 +157,13 @@ test("every verb has a page with examples", {}, async (world) => {
   assert.equal(code, 0);
   assert.match(out, /Exit codes/);
   const verbs = [...out.matchAll(/^ {2}([a-z]+)(?:\|\w+)? .*\[?/gm)].map((match) => match[1] ?? "")
-    .filter((verb) => verb !== "help" && !/^(host)$/.test(verb));
+    .filter((verb) => verb !== "help" && !/^(host|port)$/.test(verb));
   for (const verb of ["up", "console", "logs", "doctor", "rpc"]) assert(verbs.includes(verb), verb);
-  for (const args of [["up"], ["console"], ["host", "start"], ["doctor"], ["completion"]]) {
+  for (
+    const args of [["up"], ["console"], ["host", "start"], ["port", "add"], ["doctor"], [
+      "completion",
+    ]]
+  ) {
     const page = await world.run([...args, "--help"]);
     assert.equal(page.code, 0);
     assert.match(page.out, /Examples:\n {2}\$ /);
