@@ -102,7 +102,9 @@ DENO_NO_UPDATE_CHECK=1
 export DENO_DIR DENO_NO_UPDATE_CHECK
 unset DENO_CERT DENO_TRACE_PERMISSIONS DENO_AUDIT_PERMISSIONS
 
-native=${COLINUX_SOCKET:-/run/colinux/socket}
+native=/run/colinux/socket
+if [ "$(uname -s)" = Darwin ]; then native=/var/run/colinux.socket; fi
+native=${COLINUX_SOCKET:-$native}
 sockets=unix:$native
 # The virtual host's: host/vhost/layout.ts names the same ones.
 for name in daemon qmp ctl; do sockets=$sockets,unix:$run/$name.sock; done

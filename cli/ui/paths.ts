@@ -30,7 +30,9 @@ export interface Paths {
 }
 
 /** The native helper's socket; the wrapper grants this path or COLINUX_SOCKET's. */
-export const NATIVE_SOCKET = "/run/colinux/socket";
+export const NATIVE_SOCKET = Deno.build.os === "darwin"
+  ? "/var/run/colinux.socket"
+  : "/run/colinux/socket";
 export const NATIVE_DEVICE = "/dev/colinux";
 
 function need(name: string): string {

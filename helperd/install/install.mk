@@ -10,6 +10,9 @@ UNIT_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
 # DKMS looks for sources here, whatever PREFIX is.
 DKMS_DIR := $(DESTDIR)/usr/src/colinux-$(VERSION)
 
+ifeq ($(shell uname -s),Darwin)
+include helperd/install/darwin.mk
+else
 .PHONY: install install-files uninstall
 install: install-files
 ifeq ($(DESTDIR),)
@@ -52,4 +55,5 @@ endif
 		if [ -d $$dir ]; then rmdir --ignore-fail-on-non-empty $$dir; fi; done
 ifeq ($(DESTDIR),)
 	@if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+endif
 endif

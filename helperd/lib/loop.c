@@ -2,7 +2,7 @@
 /*
  * loop.c: the event loop of colinuxd, the worker and the relay.
  *
- * poll(2) and a self-pipe for signals: the same code on Linux and macOS.  A
+ * poll(2), on macOS loop_kqueue.c in its place, and a self-pipe for signals.  A
  * deleted entry stays allocated until the round ends, so a callback may delete
  * any entry while the round runs.
  */
@@ -230,6 +230,15 @@ int loop_signal(struct loop *l, int signo, loop_fn fn, void *arg)
 	return sigaction(signo, &action, NULL);
 }
 
+#ifdef __APPLE__
+#define loop_poll	loop_kqueue
+#else
+static int loop_poll(struct pollfd *polls, size_t n, int ms)
+{
+	return poll(polls, (nfds_t)n, ms);
+}
+#endif
+
 static int loop_wait_ms(struct loop *l, int timeout_ms)
 {
 	uint64_t now;
@@ -258,7 +267,7 @@ void loop_once(struct loop *l, int timeout_ms)
 		l->polls[n] = (struct pollfd){ .fd = f->fd, .events = f->events };
 		l->who[n++] = f;
 	}
-	got = poll(l->polls, (nfds_t)n, loop_wait_ms(l, timeout_ms));
+	got = loop_poll(l->polls, n, loop_wait_ms(l, timeout_ms));
 	if (got > 0) {
 		/* Callbacks may add entries and so move the arrays: index them anew. */
 		for (size_t i = 0; i < n; i++) {

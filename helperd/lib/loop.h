@@ -43,6 +43,10 @@ void loop_once(struct loop *l, int timeout_ms);		/* -1: until something happens 
 void loop_run(struct loop *l);				/* until loop_quit */
 void loop_quit(struct loop *l);
 
+/* loop_kqueue.c */
+struct pollfd;
+int loop_kqueue(struct pollfd *polls, size_t n, int ms);
+
 uint64_t loop_now(void);
 int loop_nonblock(int fd);
 

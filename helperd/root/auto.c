@@ -140,7 +140,7 @@ static int hd_auto_owner(uid_t uid, struct hd_owner *owner, struct err *e)
 	owner->uid = uid;
 	owner->gid = user->pw_gid;
 	owner->ngroups = HD_GROUPS_MAX;
-	if (getgrouplist(user->pw_name, user->pw_gid, owner->groups, &owner->ngroups) < 0) {
+	if (getgrouplist(user->pw_name, user->pw_gid, (void *)owner->groups, &owner->ngroups) < 0) {
 		log_line(LOG_WARNING, "uid %u is in too many groups: using only its primary one", uid);
 		owner->ngroups = 0;
 	}
@@ -177,10 +177,13 @@ static int hd_auto_json(const struct dirent *d)
 
 static void hd_auto_user(struct hd *hd, uid_t uid)
 {
-	int folder = hd_auto_folder(hd, uid, false);
+	int folder = hd_auto_folder(hd, uid, false), n;
 	struct dirent **files = NULL;
-	int n = folder < 0 ? -1 : scandirat(folder, ".", &files, hd_auto_json, alphasort);
+	char path[HD_AUTO_PATH];
 	struct err e;
+
+	snprintf(path, sizeof(path), "%s/autostart/%u", hd->state, uid);
+	n = folder < 0 ? -1 : scandir(path, &files, hd_auto_json, alphasort);
 
 	if (n < 0)
 		log_line(LOG_ERROR, "autostart of uid %u: %s", uid, strerror(errno));

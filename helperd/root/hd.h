@@ -150,7 +150,11 @@ struct hd {
 void hd_leave(void *arg);
 void hd_maybe_left(struct hd *hd);
 
-/* peer.c */
+/* peer.c; on macOS darwin.c */
+/* Fills in uid, gid, groups and pid of whoever connected fd; else -1 and errno. */
+int hd_peer_identity(int fd, struct hd_client *c);
+/* Where colinuxd itself lies; else -1. */
+int hd_self(char *path, size_t size);
 int hd_peer_listen(struct hd *hd, struct err *e);
 void hd_peer_close(struct hd *hd);
 void hd_peer_send(struct hd_client *c, const json_t *value);	/* NULL: cuts the client off */

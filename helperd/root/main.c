@@ -18,7 +18,11 @@
 #include "hd.h"
 #include "log.h"
 
+#ifdef __APPLE__
+#define HD_SOCKET	"/var/run/colinux.socket"	/* no folder to be made anew after each boot */
+#else
 #define HD_SOCKET	"/run/colinux/socket"
+#endif
 #define HD_STATE	"/var/lib/colinux"
 #define HD_PORTS	"/etc/colinux/ports.conf"
 
@@ -36,16 +40,24 @@ static const char hd_usage[] =
 	"  --version           print the version and exit\n"
 	"  --help              print this and exit\n";
 
+#ifdef __linux__
+int hd_self(char *path, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", path, size - 1);
+
+	path[n > 0 ? n : 0] = 0;
+	return n > 0 ? 0 : -1;
+}
+#endif
+
 /* The worker lies beside us: same build, same place. */
 static const char *hd_find_worker(void)
 {
 	static char path[4096];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("colinux-worker"));
 	char *slash;
 
-	if (n <= 0)
+	if (hd_self(path, sizeof(path) - sizeof("colinux-worker")))
 		return "colinux-worker";
-	path[n] = 0;
 	slash = strrchr(path, '/');
 	strcpy(slash ? slash + 1 : path, "colinux-worker");
 	return path;

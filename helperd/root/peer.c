@@ -20,10 +20,9 @@
 #include "hd.h"
 #include "log.h"
 
-/* Fills in uid, gid, groups and pid of whoever connected fd. */
-static int hd_peer_identity(int fd, struct hd_client *c)
-{
 #ifdef __linux__
+int hd_peer_identity(int fd, struct hd_client *c)
+{
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 
@@ -40,12 +39,8 @@ static int hd_peer_identity(int fd, struct hd_client *c)
 	}
 	c->owner.ngroups = (int)(len / sizeof(gid_t));
 	return 0;
-#else
-	(void)fd; (void)c;
-	errno = ENOSYS;
-	return -1;
-#endif
 }
+#endif
 
 void hd_peer_put(struct hd_client *c)
 {
