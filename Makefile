@@ -43,7 +43,7 @@ all: images
 
 .PHONY: packages tools
 packages:
-	@missing=; \
+	@command -v dpkg-query >/dev/null || exit 0; missing=; \
 	for package in $(DEBIAN_PACKAGES); do \
 		dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || \
 			missing="$$missing $$package"; \

@@ -6,6 +6,7 @@
  * one.  kevent takes them when it is told that one byte is enough (NOTE_LOWAT).  The
  * queue lives for one call, as inside XNU's own poll: nothing to keep in step.
  */
+#ifdef __APPLE__
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
@@ -56,3 +57,4 @@ int loop_kqueue(struct pollfd *polls, size_t n, int ms)
 	errno = error;
 	return got < 0 ? -1 : seen;
 }
+#endif

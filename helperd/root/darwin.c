@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* darwin.c: what colinuxd must ask macOS: who connected, and where it lies itself. */
+#ifdef __APPLE__
 #include <errno.h>
 #include <mach-o/dyld.h>
 #include <stdint.h>
@@ -44,3 +45,4 @@ int hd_self(char *path, size_t size)
 
 	return _NSGetExecutablePath(path, &room);
 }
+#endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* conet_tap_darwin.c: macOS has no tap devices of its own. */
+#ifdef __APPLE__
 #include "conet.h"
 
 int conet_tap_open(struct conet_net *n, const json_t *spec, struct err *e)
@@ -8,3 +9,4 @@ int conet_tap_open(struct conet_net *n, const json_t *spec, struct err *e)
 	(void)spec;
 	return err_set(e, CO_ENOSYS, "nets: macOS has no tap devices: use mode nat, with forwards");
 }
+#endif

@@ -5,6 +5,7 @@
  * started, no other process seen.  What is open already stays so: the VM's handle,
  * disks, the socket to colinuxd.
  */
+#ifdef __APPLE__
 #include <errno.h>
 #include <grp.h>
 #include <sandbox.h>
@@ -77,3 +78,4 @@ int wk_sandbox_close(uint64_t memory, const json_t *nets, struct err *e)
 	}
 	return 0;
 }
+#endif

@@ -20,15 +20,16 @@ DARWIN_O := $(CORE:%=$(D)/core.%.o) $(OS_DARWIN:%=$(D)/os.%.o) $(D)/os.pages.o \
 	$(D)/passage.o $(D)/image.o
 
 # No SSE: what the compiler puts there between a guest's FPU and its save is the guest's.
-DARWIN_COMMON := -target x86_64-apple-macos11 -nostdinc -isystem $(shell $(DARWIN_CC) -print-resource-dir)/include \
+# Looked up when used: a host that builds only the module may have no clang.
+DARWIN_COMMON = -target x86_64-apple-macos11 -nostdinc -isystem $(shell $(DARWIN_CC) -print-resource-dir)/include \
 	$(if $(KERNEL_HEADERS),-isystem $(KERNEL_HEADERS) -DCO_KERNEL_HEADERS) \
 	-O2 -fno-builtin -fno-common -fno-strict-aliasing -fno-stack-protector -mgeneral-regs-only \
 	-fno-asynchronous-unwind-tables -DKERNEL -DCO_FREESTANDING -Wall -Wextra -Werror \
 	-Wno-unused-command-line-argument -Iinclude -Ios -Ipassage -I../helperd/proto
-DARWIN_C := $(DARWIN_COMMON) -mkernel -std=gnu11 -DCO_VERSION='"$(VERSION)"' \
+DARWIN_C = $(DARWIN_COMMON) -mkernel -std=gnu11 -DCO_VERSION='"$(VERSION)"' \
 	-DCO_BUILD_ID='"$(or $(BUILD_ID),unknown)"'
 # -mkernel would make C++ call by tables: see os/darwin/kpi/iokit.h.
-DARWIN_CXX := $(DARWIN_COMMON) -static -mno-red-zone -std=gnu++17 -nostdinc++ -fno-exceptions -fno-rtti
+DARWIN_CXX = $(DARWIN_COMMON) -static -mno-red-zone -std=gnu++17 -nostdinc++ -fno-exceptions -fno-rtti
 DARWIN_H := $(HEADERS) $(wildcard os/*.h os/darwin/*.h os/darwin/kpi/*.h core/*.h)
 
 .PHONY: darwin
