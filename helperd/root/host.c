@@ -19,7 +19,7 @@ static const struct { co_u64 bit; const char *name; } hd_host_features[] = {
 	{ CO_FEATURE_HOST_PTI, "host-pti" }, { CO_FEATURE_USER_VIEW, "user-view" },
 	{ CO_FEATURE_TSC_STABLE, "tsc-stable" }, { CO_FEATURE_PCID, "pcid" },
 	{ CO_FEATURE_CET, "cet" }, { CO_FEATURE_HYPERVISOR, "hypervisor" },
-	{ CO_FEATURE_XSAVE, "xsave" },
+	{ CO_FEATURE_XSAVE, "xsave" }, { CO_FEATURE_UMIP, "umip" },
 };
 
 static const struct { co_u64 bit; const char *name, *text; } hd_host_obstacles[] = {

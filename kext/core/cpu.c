@@ -21,6 +21,7 @@
 #define MSR_KERNEL_GS	0xc0000102
 
 #define CR4_OSXSAVE	(1ull << 18)
+#define CR4_UMIP	(1ull << 11)
 #define CR4_LA57	(1ull << 12)
 #define CR4_VMXE	(1ull << 13)
 #define CR4_CET		(1ull << 23)
@@ -120,6 +121,8 @@ void co_cpu_probe(void)
 
 		cpuid(7, 0, s);
 		co_host.has_rtit = v[1] == 0x756e6547 && (s[1] & 1u << 25);
+		if (s[2] & 1u << 2)
+			co_host.features |= CO_FEATURE_UMIP;
 	}
 	if (r[2] & 1u << 31)
 		co_host.features |= CO_FEATURE_HYPERVISOR;
@@ -341,6 +344,7 @@ void co_cpu_pass(struct co_vcpu *v)
 	save_tables(v);
 	v->passage->host_gs_base = h.gs_base;
 	v->mon->guest_cr4 = CR4_WORLD | (h.cr4 & (CR4_LA57 | CR4_VMXE | CR4_MCE)) |
+			    (co_host.features & CO_FEATURE_UMIP ? CR4_UMIP : 0) |
 			    (co_host.has_xsave ? v->mon->cr4 & CR4_OSXSAVE : 0);
 	h.xcr0 = co_host.has_xsave ? xgetbv() : 0;
 	fpu_load(v);

@@ -84,6 +84,7 @@ enum co_error {
 #define CO_FEATURE_CET			(1u << 7)
 #define CO_FEATURE_HYPERVISOR		(1u << 8)	/* the host itself runs in a VM */
 #define CO_FEATURE_XSAVE		(1u << 9)
+#define CO_FEATURE_UMIP			(1u << 10)	/* on in the guest world */
 
 #define CO_PROTECT_NONE	0u
 #define CO_PROTECT_WP	1u

@@ -7,14 +7,7 @@
  */
 #include "mon.h"
 
-struct insn {
-	u8 bytes[15];
-	u32 len;		/* fetched */
-	u32 at;			/* decoded */
-	int rex, opsize;
-};
-
-static void fetch(struct mon_frame *f, struct insn *in)
+static void fetch(struct mon_frame *f, struct mon_insn *in)
 {
 	u64 left;
 
@@ -22,16 +15,15 @@ static void fetch(struct mon_frame *f, struct insn *in)
 			     mon_user(f) ? PF_U | PF_I : PF_I, 0);
 	in->len = (u32)(sizeof(in->bytes) - left);
 	in->at = 0;
-	in->rex = 0;
-	in->opsize = 0;
+	in->rex = in->opsize = in->addrsize = in->segment = 0;
 }
 
-static int next(struct insn *in)
+int mon_insn_next(struct mon_insn *in)
 {
 	return in->at < in->len ? in->bytes[in->at++] : -1;
 }
 
-static u64 *reg(struct mon_frame *f, u32 n)
+u64 *mon_insn_reg(struct mon_frame *f, u32 n)
 {
 	switch (n & 15) {
 	case 0: return &f->rax;
@@ -66,13 +58,13 @@ static void port_in(struct mon_frame *f, u32 port, u32 size)
 		f->rax = v & 0xffffffff;
 }
 
-static int emulate_io(struct mon_frame *f, struct insn *in, int op)
+static int emulate_io(struct mon_frame *f, struct mon_insn *in, int op)
 {
 	u32 size = op & 1 ? (in->opsize ? 2 : 4) : 1, port;
 	int imm;
 
 	if (op < 0xe8) {
-		imm = next(in);
+		imm = mon_insn_next(in);
 		if (imm < 0)
 			return 0;
 		port = (u32)imm;
@@ -139,9 +131,9 @@ static int set_xcr0(struct mon_frame *f)
 	return 1;
 }
 
-static int two_bytes(struct mon_frame *f, struct insn *in)
+static int two_bytes(struct mon_frame *f, struct mon_insn *in)
 {
-	int op = next(in), m;
+	int op = mon_insn_next(in), m;
 	u32 r, n;
 	u64 v;
 
@@ -152,7 +144,7 @@ static int two_bytes(struct mon_frame *f, struct insn *in)
 	case 0x08: case 0x09:			/* invd, wbinvd */
 		return 1;
 	case 0x20: case 0x22:			/* mov cr */
-		m = next(in);
+		m = mon_insn_next(in);
 		if (m < 0xc0)
 			return 0;
 		n = ((u32)m >> 3 & 7) | (in->rex & 4 ? 8 : 0);
@@ -160,10 +152,10 @@ static int two_bytes(struct mon_frame *f, struct insn *in)
 		if (n != 0 && n != 2 && n != 3 && n != 4)
 			return 0;
 		if (op == 0x20) {
-			*reg(f, r) = read_cr(n);
+			*mon_insn_reg(f, r) = read_cr(n);
 			return 1;
 		}
-		return write_cr(n, *reg(f, r));
+		return write_cr(n, *mon_insn_reg(f, r));
 	case 0x30:				/* wrmsr */
 		return mon_msr_write((u32)f->rcx, (f->rax & 0xffffffff) | f->rdx << 32);
 	case 0x32:				/* rdmsr */
@@ -180,43 +172,68 @@ static int two_bytes(struct mon_frame *f, struct insn *in)
 		return 1;
 	}
 	case 0x01:
-		m = next(in);
+		m = mon_insn_next(in);
 		return m == 0xd1 ? set_xcr0(f) : 0;	/* xsetbv */
 	default:
 		return 0;
 	}
 }
 
+/* Prefixes, of which only the last REX counts and only in 64-bit code; then the opcode. */
+static int opcode(struct mon_frame *f, struct mon_insn *in)
+{
+	int wide = !mon_user(f) || mon_long_mode(f), op;
+
+	for (;;) {
+		op = mon_insn_next(in);
+		switch (op) {
+		case 0x66: in->opsize = 1; break;
+		case 0x67: in->addrsize = 1; break;
+		case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
+			in->segment = op;
+			break;
+		default:
+			if (!wide || op < 0 || (op & 0xf0) != 0x40)
+				return op;
+			in->rex = op;
+		}
+	}
+}
+
 int mon_emulate(struct mon_frame *f)
 {
-	struct insn in;
-	int op, done;
+	struct mon_insn in;
+	int op, group, done = 0, faulted = 0;
 
-	if (mon_user(f))
-		return 0;
 	fetch(f, &in);
-	for (op = next(&in); op == 0x66 || (op & 0xf0) == 0x40; op = next(&in)) {
-		if (op == 0x66)
-			in.opsize = 1;
-		else
-			in.rex = op;
+	op = opcode(f, &in);
+	if (op == 0x0f && in.at < in.len && in.bytes[in.at] <= 1) {
+		struct mon_insn again = in;
+
+		group = mon_insn_next(&in);
+		done = mon_emulate_umip(f, &in, group, &faulted);
+		if (faulted)
+			return 1;
+		if (!done)
+			in = again;
 	}
-	switch (op) {
-	case 0xe4: case 0xe5: case 0xe6: case 0xe7:
-	case 0xec: case 0xed: case 0xee: case 0xef:
-		done = emulate_io(f, &in, op);
-		break;
-	case 0xfa:				/* cli, sti: the mask is the real flag */
-	case 0xfb:
-		VINFO->evtchn_upcall_mask = op == 0xfa;
-		done = 1;
-		break;
-	case 0x0f:
-		done = two_bytes(f, &in);
-		break;
-	default:
-		done = 0;
-	}
+	if (!done && mon_user(f))
+		return 0;
+	if (!done)
+		switch (op) {
+		case 0xe4: case 0xe5: case 0xe6: case 0xe7:
+		case 0xec: case 0xed: case 0xee: case 0xef:
+			done = emulate_io(f, &in, op);
+			break;
+		case 0xfa:				/* cli, sti: the mask is the real flag */
+		case 0xfb:
+			VINFO->evtchn_upcall_mask = op == 0xfa;
+			done = 1;
+			break;
+		case 0x0f:
+			done = two_bytes(f, &in);
+			break;
+		}
 	if (!done)
 		return 0;
 	f->rip += in.at;
@@ -230,7 +247,7 @@ int mon_emulate_ud(struct mon_frame *f)
 {
 	static const u8 prefix[7] = { 0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2 };
 	u32 a = (u32)f->rax, b, c = (u32)f->rcx, d, i;
-	struct insn in;
+	struct mon_insn in;
 
 	fetch(f, &in);
 	if (in.len < sizeof(prefix))

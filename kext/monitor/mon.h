@@ -276,7 +276,17 @@ void mon_time_refresh(void);
 void mon_timer_check(void);
 s64 mon_timer_set(u64 deadline);
 
-/* emulate.c, cpuid.c */
+/* emulate.c, umip.c, cpuid.c */
+struct mon_insn {
+	u8 bytes[15];
+	u32 len;			/* fetched */
+	u32 at;				/* decoded */
+	int rex, opsize, addrsize, segment;
+};
+int mon_insn_next(struct mon_insn *in);	/* a byte, -1 at the end */
+u64 *mon_insn_reg(struct mon_frame *f, u32 n);
+int mon_long_mode(const struct mon_frame *f);
+int mon_emulate_umip(struct mon_frame *f, struct mon_insn *in, int group, int *faulted);
 int mon_emulate(struct mon_frame *f);		/* 1: done, 0: the guest's fault */
 int mon_emulate_ud(struct mon_frame *f);
 void mon_cpuid(u32 *a, u32 *b, u32 *c, u32 *d);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A whole 32-bit ELF program as data for the workload: checks getpid by
- * int $0x80 against getpid by the vDSO's __kernel_vsyscall (AT_SYSINFO) and
- * exits with 42; 1 the calls differ, 2 there is no vDSO.
+ * int $0x80 against getpid by the vDSO's __kernel_vsyscall (AT_SYSINFO), and what
+ * SGDT and SMSW give where UMIP hides the truth; exits with 42; 1 the calls differ,
+ * 2 there is no vDSO, 3 the truth shows, or something wilder.
  */
 	.section .rodata
 	.globl elf32_start, elf32_end
@@ -41,7 +42,23 @@ entry32:
 	movl	$1, %ebx
 	cmpl	%eax, %ebp
 	jne	4f
-	movl	$42, %ebx
+	movl	$7, %eax
+	xorl	%ecx, %ecx
+	cpuid
+	movl	%ecx, %edi
+	pushl	$0
+	pushl	$0
+	movl	$2, %esi
+	sgdt	-8(%esp, %esi, 4)	/* 6 bytes at the stack's end */
+	smsw	%eax
+	movl	$3, %ebx
+	testl	$4, %edi
+	jz	5f
+	cmpl	$0xfffe0000, 2(%esp)
+	jne	4f
+	andl	$1, %eax
+	jz	4f
+5:	movl	$42, %ebx
 4:	movl	$1, %eax		/* exit */
 	int	$0x80
 	ud2

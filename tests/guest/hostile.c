@@ -318,7 +318,7 @@ void hostile_main(struct start_info *s)
 {
 	static const struct attack *const tables[] = {
 		cpu_attacks, memory_attacks, segment_attacks, call_attacks, device_attacks,
-		late_attacks,
+		hidden_attacks, late_attacks,
 	};
 	int n = 0, from, only;
 	struct sched_shutdown off = { SHUTDOWN_poweroff };

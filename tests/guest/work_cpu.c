@@ -9,6 +9,7 @@
 #include <cpuid.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,8 +290,61 @@ static void user_cpuid(void)
 	}
 }
 
+/* What UMIP hides, a program still gets an answer for: the one of a bare Linux. */
+static void hidden(void)
+{
+	struct { uint16_t limit; uint64_t base; } __attribute__((packed)) t[3];
+	uint64_t cr0 = 0, str = ~0ull, sldt = ~0ull, at = 1;
+	uint16_t half[2] = { 0xaaaa, 0xaaaa };
+	unsigned int a, b, c, d;
+
+	__cpuid_count(7, 0, a, b, c, d);
+	if (!(c & 1 << 2))
+		skip("the CPU has no UMIP");
+	memset(t, 0xff, sizeof(t));
+	asm volatile("sgdt (%1, %2, 8)" : "=m"(t) : "r"((uintptr_t)t - 8), "r"(at));
+	CHECK(t[0].base == 0xfffffffffffe0000 && !t[0].limit, "sgdt: %#lx", t[0].base);
+	asm volatile("sidt %0" : "=m"(t[1]));
+	CHECK(t[1].base == 0xffffffffffff0000 && !t[1].limit, "sidt: %#lx", t[1].base);
+	CHECK(t[2].base == ~0ull && t[2].limit == 0xffff, "more than ten bytes are written");
+	asm volatile("smsw %0" : "=r"(cr0));
+	CHECK((cr0 & 0x80050033) == 0x80050033, "smsw: %#lx", cr0);
+	asm volatile("smsw %0" : "=m"(half[0]));
+	CHECK(half[0] == 0x33 && half[1] == 0xaaaa, "smsw to memory: %#x %#x", half[0], half[1]);
+	asm volatile("str %0" : "=r"(str));
+	asm volatile("sldt %0" : "=r"(sldt));
+	CHECK(str == 0x40 && (sldt == 0 || sldt == 0x50), "str %#lx, sldt %#lx", str, sldt);
+	asm volatile("mov $-1, %%r12\n\tsmsw %%r12w\n\tmov %%r12, %0" : "=r"(cr0) : : "r12");
+	CHECK(cr0 == 0xffffffffffff0033, "smsw of 16 bits: %#lx", cr0);
+}
+
+static volatile sig_atomic_t hidden_faults;
+static sigjmp_buf hidden_back;
+
+static void hidden_fault(int sig, siginfo_t *si, void *ctx)
+{
+	(void)ctx;
+	hidden_faults += sig == SIGSEGV && (uintptr_t)si->si_addr >> 12 == 0xdead0;
+	siglongjmp(hidden_back, 1);
+}
+
+/* Their store faults as any other. */
+static void hidden_to_nowhere(void)
+{
+	struct sigaction sa = { .sa_sigaction = hidden_fault, .sa_flags = SA_SIGINFO };
+
+	MUST(sigaction(SIGSEGV, &sa, NULL));
+	for (volatile int i = 0; i < 10; i++)
+		if (!sigsetjmp(hidden_back, 1)) {
+			asm volatile("sgdt (%0)" : : "r"(0xdead0008ul) : "memory");
+			fail("sgdt to nowhere is over");
+		}
+	CHECK(hidden_faults == 10, "%d faults at the right address", (int)hidden_faults);
+}
+
 const struct test cpu_tests[] = {
 	{ "sse", sse }, { "avx2", avx2 }, { "x87", x87 }, { "ldt", ldt },
 	{ "fs_gs_base", fs_gs_base }, { "int80", int80 }, { "elf32", elf32 },
-	{ "user_cpuid", user_cpuid }, { NULL, NULL },
+	{ "user_cpuid", user_cpuid }, { "hidden", hidden },
+	{ "hidden_to_nowhere", hidden_to_nowhere }, { NULL, NULL },
 };

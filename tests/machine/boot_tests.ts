@@ -21,9 +21,9 @@ async function bare(name: string): Promise<void> {
   });
   const { out } = await host.sh(
     "/workload fork_storm exec_storm pipes signals fault_contexts alt_stack threads futex mappings " +
-      "cow shared_file sse avx2 x87 ldt int80 elf32 ptrace_step ptrace_watch clocks vdso itimers",
+      "cow shared_file sse avx2 x87 ldt int80 elf32 hidden hidden_to_nowhere ptrace_step ptrace_watch clocks vdso itimers",
   );
-  require(out.includes("WORKLOAD 22 passed, 0 failed"), "the workload fails on the bare kernel");
+  require(out.includes("WORKLOAD 24 passed, 0 failed"), "the workload fails on the bare kernel");
   await host.healthy();
 }
 
@@ -64,7 +64,7 @@ const hosts: Kernel[] = ["6.1-cloud", "6.12-cloud"];
 
 const ALL_BUT_VDSO = "fork_storm,exec_storm,pipes,signals,fault_contexts,alt_stack,threads,futex," +
   "mappings,remap,cow,zero_page,shared_file,self_modifying,address_spaces,sparse,sse,avx2,x87,ldt," +
-  "fs_gs_base,int80,elf32,user_cpuid,ptrace_step,ptrace_step_far,ptrace_break,ptrace_watch," +
+  "fs_gs_base,int80,elf32,user_cpuid,hidden,hidden_to_nowhere,ptrace_step,ptrace_step_far,ptrace_break,ptrace_watch," +
   "ptrace_syscalls,ptrace_fpu,clocks,realtime,itimers,sleeps,timer_fd,dirty_file,swapping";
 
 const rows: Row[] = [
