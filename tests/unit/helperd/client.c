@@ -244,13 +244,23 @@ json_t *wait_event(struct client *c, const char *name)
 	}
 }
 
+static void unread(struct client *c, const char *data, size_t len)
+{
+	char *text = malloc((len + 2) / 3 * 4 + 1);
+
+	proto_base64_encode((const unsigned char *)data, len, text);
+	json_array_insert_new(c->events, 0, json_pack("{s:s, s:{s:s}}", "method", "console.data",
+						      "params", "data", text));
+	free(text);
+}
+
 int wait_text(struct client *c, const char *text)
 {
-	char *all = calloc(1, 1);
+	char *all = calloc(1, 1), *at = NULL;
 	size_t len = 0;
-	int found = 0;
+	int found;
 
-	while (!found) {
+	while (!at) {
 		json_t *p = wait_event(c, "console.data");
 		const char *data = json_string_value(json_object_get(p, "data"));
 		long n;
@@ -261,9 +271,13 @@ int wait_text(struct client *c, const char *text)
 		n = proto_base64_decode(data, strlen(data), (unsigned char *)all + len);
 		len += n > 0 ? (size_t)n : 0;
 		all[len] = 0;
-		found = memmem(all, len, text, strlen(text)) != NULL;
 		json_decref(p);
+		at = memmem(all, len, text, strlen(text));
 	}
+	found = at != NULL;
+	/* What follows in the same piece is for the next wait. */
+	if (found && at + strlen(text) < all + len)
+		unread(c, at + strlen(text), (size_t)(all + len - at) - strlen(text));
 	free(all);
 	return found;
 }
