@@ -65,7 +65,7 @@ export async function allTests(build: string): Promise<Test[]> {
     { name: "unit/c", ...make("tests/unit", "check", 600) },
     { name: "unit/fuzz", ...make("tests/fuzz", "check", 900) },
     { name: "unit/cli", ...make("cli", "test", 600) },
-    { name: "check/kext-darwin", argv: ["sh", "tests/unit/darwin/blob.sh"], limit: 300 },
+    { name: "check/kext-darwin", argv: ["sh", "tests/unit/darwin/objects.sh"], limit: 300 },
     { name: "check/cli", ...make("cli", "check", 300) },
     { name: "check/proto", ...make("helperd", "check", 300) },
     { name: "check/house", argv: ["sh", "tests/house.sh"], limit: 120 },

@@ -32,7 +32,9 @@ DARWIN_C = $(DARWIN_COMMON) -mkernel -std=gnu11 -DCO_VERSION='"$(VERSION)"' \
 DARWIN_CXX = $(DARWIN_COMMON) -static -mno-red-zone -std=gnu++17 -nostdinc++ -fno-exceptions -fno-rtti
 DARWIN_H := $(HEADERS) $(wildcard os/*.h os/darwin/*.h os/darwin/kpi/*.h core/*.h)
 
-.PHONY: darwin
+.PHONY: darwin darwin-list
+darwin-list:
+	@echo $(DARWIN_O)
 darwin: $(D)/checked $(if $(DARWIN_LD),$(D)/colinux.kext/Contents/MacOS/colinux)
 
 $(D)/core.%.o: core/%.c $(DARWIN_H)

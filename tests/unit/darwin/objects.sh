@@ -1,10 +1,45 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# make kext-darwin, then: are the monitor's bytes the same in the kext's Mach-O object,
-# in every Linux module that was built, and in the blob itself?
+# make kext-darwin; does its check refuse what it must?  Then: are the monitor's bytes
+# the same in the kext's Mach-O object, in every Linux module that was built, and in
+# the blob itself?
 set -eu
 make -s --no-print-directory -C kext darwin BUILD="$BUILD"
+
+d=kext/os/darwin
+objects=$(make -s --no-print-directory -C kext darwin-list BUILD="$BUILD")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+check() { NM=llvm-nm OBJDUMP=llvm-objdump sh $d/check.sh "$@" >"$work/said" 2>&1; }
+# refused NAME WORDS KPI PLIST OBJECT...: fails, and says why.
+refused() {
+	name=$1 words=$2
+	shift 2
+	if check "$@" || ! grep -q "$words" "$work/said"; then
+		echo "not ok $name"
+		cat "$work/said"
+		exit 1
+	fi
+	echo "ok $name"
+}
+check $d/kpi.txt $d/Info.plist $objects || { cat "$work/said"; exit 1; }
+grep -v ' _copyin$' $d/kpi.txt >"$work/less"
+{ cat $d/kpi.txt; echo "com.apple.kpi.bsd _vn_rdwr"; } >"$work/more"
+{ cat $d/kpi.txt; echo "a line that means nothing"; } >"$work/odd"
+grep -v unsupported $d/Info.plist >"$work/plist"
+echo 'int puts(const char *); __attribute__((constructor)) static void f(void) { }' |
+	clang -target x86_64-apple-macos11 -x c -c -o "$work/early.o" -
+echo 'int puts(const char *); int f(void); int f(void) { return puts(""); }' |
+	clang -target x86_64-apple-macos11 -x c -c -o "$work/libc.o" -
+refused symbol_not_listed 'needs _copyin,' "$work/less" $d/Info.plist $objects
+refused symbol_not_needed '_vn_rdwr, which no' "$work/more" $d/Info.plist $objects
+refused line_unknown 'no entry' "$work/odd" $d/Info.plist $objects
+refused bundle_not_declared 'Info.plist declares' $d/kpi.txt "$work/plist" $objects
+refused constructor 'before start' $d/kpi.txt $d/Info.plist $objects "$work/early.o"
+refused libc 'needs _puts,' $d/kpi.txt $d/Info.plist $objects "$work/libc.o"
+rm -rf "$work"
+
 exec python3 - "$BUILD" <<'END'
 import glob, os, struct, sys
 
