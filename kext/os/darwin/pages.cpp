@@ -14,6 +14,8 @@
 
 /* XNU makes no object of 4 GiB or more. */
 #define PIECE_PAGES	(1ull << 18)
+/* Each costs kernel memory, and the worker who asks is not trusted. */
+#define MOST_MAPPINGS	256u
 
 struct mapping {
 	struct mapping *next;
@@ -23,6 +25,7 @@ struct mapping {
 struct co_os_ram {
 	co_u64 pages, pieces, bytes;	/* bytes: of this structure */
 	struct mapping *maps;
+	volatile co_u32 nmaps;
 	IOBufferMemoryDescriptor **piece;
 	co_u32 hfn[];
 };
@@ -195,20 +198,31 @@ static int map_pieces(struct co_os_ram *ram, co_u64 first, co_u64 pages, IOOptio
 	return 0;
 }
 
-extern "C" int co_os_ram_map(struct co_os_ram *ram, void *os_file, co_u64 first, co_u64 pages,
-			     int writable, co_u64 *address)
+static int map_range(struct co_os_ram *ram, co_u64 first, co_u64 pages, int writable, co_u64 *address)
 {
 	IOOptionBits options = kIOMapUnique | (writable ? 0 : kIOMapReadOnly);
 	struct mapping *list = NULL;
 	int ret;
 
-	(void)os_file;
 	if (first / PIECE_PAGES != (first + pages - 1) / PIECE_PAGES)
 		return map_pieces(ram, first, pages, options, address);
 	ret = map_piece(first / PIECE_PAGES, ram, first % PIECE_PAGES, pages, options | kIOMapAnywhere,
 			0, &list, address);
 	if (!ret)
 		keep(ram, list);
+	return ret;
+}
+
+extern "C" int co_os_ram_map(struct co_os_ram *ram, void *os_file, co_u64 first, co_u64 pages,
+			     int writable, co_u64 *address)
+{
+	int ret = -CO_ELIMIT;
+
+	(void)os_file;
+	if (__sync_add_and_fetch(&ram->nmaps, 1) <= MOST_MAPPINGS)
+		ret = map_range(ram, first, pages, writable, address);
+	if (ret)
+		__sync_sub_and_fetch(&ram->nmaps, 1);
 	return ret;
 }
 

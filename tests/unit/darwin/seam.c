@@ -390,6 +390,21 @@ static void two_threads_map(void)
 	CHECK(xnu_maps() == 1);
 }
 
+/* A worker that maps and maps is stopped before the kernel's memory is. */
+static void mappings_are_bounded(void)
+{
+	struct co_os_ram *ram;
+	co_u64 at;
+	int n = 0, ret;
+
+	CHECK(co_os_ram_create(4, &ram) == 0);
+	while (!(ret = co_os_ram_map(ram, NULL, 0, 1, 1, &at)) && n < 5000)
+		n++;
+	CHECK(ret == -CO_ELIMIT && n == 256);
+	co_os_ram_release(ram);
+	CHECK(xnu_maps() == 1);
+}
+
 /* ---- world, apic ------------------------------------------------------------------------------- */
 
 static u32 mxcsr(u32 v)
@@ -519,6 +534,7 @@ int main(void)
 	RUN(a_large_guest_is_one_range);
 	RUN(pages_fail);
 	RUN(two_threads_map);
+	RUN(mappings_are_bounded);
 	RUN(world);
 	RUN(kicks);
 	RUN(start_and_stop);
