@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** colinux stop: the guest powers off. */
 import { duration, verb } from "#args";
+import type { Vm } from "../rpc/proto.ts";
 import { run } from "../ui/context.ts";
 
 export function stopCommand() {
@@ -41,9 +42,14 @@ A VM that does not run is left as it is.`,
             await keepRecords(client, context.paths);
             await host.release(vm.name);
           }
-          const how = done ? "did not run" : forced ? "was ended by force" : "has powered off";
+          const how = done ? "did not run" : forced ? "was ended by force" : ended(vm);
           context.out.result({ vm, forced, already: done }, `${vm.name} ${how}.\n`, true);
         });
       })
     );
+}
+
+/** A guest may crash while it powers off. */
+function ended(vm: Vm): string {
+  return vm.state === "failed" ? `has ended: ${vm.reason}` : "has powered off";
 }

@@ -48,7 +48,7 @@ ifeq ($(DESTDIR),)
 	@if [ -d /sys/module/colinux ]; then rmmod colinux; fi
 	@if command -v dkms >/dev/null; then dkms remove -m colinux -v $(VERSION) --all || true; fi
 endif
-	rm -rf $(LIB_DIR) $(DKMS_DIR) $(DESTDIR)$(PREFIX)/share/colinux
+	rm -rf $(LIB_DIR) $(DKMS_DIR) $(DESTDIR)$(PREFIX)/share/colinux $(DESTDIR)/var/lib/colinux
 	rm -f $(DESTDIR)$(PREFIX)/bin/colinux $(UNIT_DIR)/colinuxd.service \
 		$(DESTDIR)/etc/modules-load.d/colinux.conf
 	@for dir in $(UNIT_DIR) $(DESTDIR)$(PREFIX)/lib/systemd; do \

@@ -166,6 +166,20 @@ char *msg_text(const json_t *value, size_t *len)
 	return text;
 }
 
+json_t *msg_string(const char *text)
+{
+	json_t *s = json_string(text);
+	char *plain = s ? NULL : strdup(text);
+
+	for (char *p = plain; p && *p; p++)
+		if (*p < 0x20 || *p > 0x7e)
+			*p = '?';
+	if (plain)
+		s = json_string(plain);
+	free(plain);
+	return s;
+}
+
 int msg_send_json(struct msg *m, const json_t *value)
 {
 	size_t len;

@@ -33,6 +33,8 @@ void msg_free(struct msg *m);
 
 /* Queues one text and its newline; -1 if the peer is (now) cut off. */
 int msg_send(struct msg *m, const char *text, size_t len);
+/* Texts may quote anything: what is not UTF-8 does not cost the message. */
+json_t *msg_string(const char *text);
 char *msg_text(const json_t *value, size_t *len);	/* free() it; NULL: out of memory */
 int msg_send_json(struct msg *m, const json_t *value);
 void msg_cut(struct msg *m, const char *why);	/* no more either way; closed() follows */

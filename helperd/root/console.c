@@ -24,11 +24,7 @@ static bool hd_console_done(const struct hd_vm *vm)
 
 static void hd_console_drop(struct hd_viewer *v)
 {
-	for (struct hd_viewer **p = &v->vm->viewers; *p; p = &(*p)->next)
-		if (*p == v) {
-			*p = v->next;
-			break;
-		}
+	HD_UNLINK(v->vm->viewers, v);
 	free(v);
 }
 
@@ -125,16 +121,6 @@ static struct hd_viewer *hd_console_find(struct hd_vm *vm, const struct hd_clien
 	return v;
 }
 
-static struct hd_vm *hd_console_vm(struct hd_req *r)
-{
-	struct err e;
-	struct hd_vm *vm = hd_vm_find(r->client, json_string_value(json_object_get(r->params, "name")), &e);
-
-	if (!vm)
-		hd_rpc_fail(r, &e);
-	return vm;
-}
-
 /* Where the newest `bytes` of the log begin. */
 static uint64_t hd_console_start(const struct hd_vm *vm, uint64_t bytes)
 {
@@ -154,7 +140,7 @@ static uint64_t hd_console_lost(const struct hd_vm *vm)
 void hd_console_attach(struct hd_req *r)
 {
 	uint64_t replay = (uint64_t)json_integer_value(json_object_get(r->params, "replay"));
-	struct hd_vm *vm = hd_console_vm(r);	/* NULL: r is answered and gone */
+	struct hd_vm *vm = hd_vm_of(r);
 	struct hd_viewer *v;
 
 	if (!vm)
@@ -180,7 +166,7 @@ void hd_console_attach(struct hd_req *r)
 
 void hd_console_detach(struct hd_req *r)
 {
-	struct hd_vm *vm = hd_console_vm(r);
+	struct hd_vm *vm = hd_vm_of(r);
 	struct hd_viewer *v;
 
 	if (!vm)
@@ -194,7 +180,7 @@ void hd_console_detach(struct hd_req *r)
 void hd_console_log(struct hd_req *r)
 {
 	const json_t *max = json_object_get(r->params, "maxBytes");
-	struct hd_vm *vm = hd_console_vm(r);
+	struct hd_vm *vm = hd_vm_of(r);
 	uint64_t cursor, dropped;
 	json_t *result = NULL;
 	char *data, *text;

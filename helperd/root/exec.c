@@ -39,11 +39,7 @@ static struct hd_exec *hd_exec_find(const struct hd_vm *vm, json_int_t id)
 
 static void hd_exec_free(struct hd_exec *x)
 {
-	for (struct hd_exec **p = &x->vm->execs; *p; p = &(*p)->next)
-		if (*p == x) {
-			*p = x->next;
-			break;
-		}
+	HD_UNLINK(x->vm->execs, x);
 	free(x);
 }
 

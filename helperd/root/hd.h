@@ -35,6 +35,17 @@
 #define HD_OUT_STREAM		(256u << 10)	/* above it console data waits in its log */
 #define HD_STOP_MS		30000u
 
+/* Takes an item out of a list that goes by `next`. */
+#define HD_UNLINK(list, item)						\
+	do {								\
+		__typeof__(list) *at_ = &(list);			\
+									\
+		while (*at_ && *at_ != (item))				\
+			at_ = &(*at_)->next;				\
+		if (*at_)						\
+			*at_ = (item)->next;				\
+	} while (0)
+
 struct hd_vm;
 struct hd_client;
 struct hd_exec;
@@ -165,6 +176,7 @@ bool hd_peer_owns(const struct hd_client *c, const struct hd_vm *vm);
 
 /* rpc.c */
 void hd_rpc_line(struct hd_client *c, char *line, size_t len);
+json_t *hd_rpc_error(const json_t *id, const struct err *e);	/* the answer's text; id NULL: none */
 void hd_rpc_reply(struct hd_req *r, json_t *result);	/* steals both */
 void hd_rpc_fail(struct hd_req *r, const struct err *e);	/* steals r */
 void hd_rpc_drop(struct hd_req **list);	/* forgets them: colinuxd ends */
@@ -190,7 +202,7 @@ void hd_vm_get(struct hd_req *r);
 void hd_vm_forward(struct hd_req *r);
 /* params have passed hd_check_create. */
 struct hd_vm *hd_vm_new(struct hd *hd, const struct hd_owner *owner, const json_t *params, struct err *e);
-struct hd_vm *hd_vm_find(struct hd_client *c, const char *name, struct err *e);
+struct hd_vm *hd_vm_of(struct hd_req *r);	/* whose name it gives; NULL: r is answered and gone */
 json_t *hd_vm_json(struct hd_vm *vm);
 void hd_vm_changed(struct hd_vm *vm);
 void hd_vm_news(struct hd_vm *vm);	/* hd_vm_changed, soon: for what a worker can say at will */

@@ -118,13 +118,6 @@ static json_t *hd_host_hex(co_u64 value)
 	return json_string(text);
 }
 
-static json_t *hd_host_text(const char *text)
-{
-	json_t *s = json_string(text);
-
-	return s ? s : json_string("?");
-}
-
 int hd_host_info(struct hd *hd, json_t **result, struct err *e)
 {
 	json_t *features = json_array(), *obstacles = json_array();
@@ -146,22 +139,22 @@ int hd_host_info(struct hd *hd, json_t **result, struct err *e)
 			json_array_append_new(obstacles, json_string(hd_host_obstacles[i].name));
 	*result = json_pack("{s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:s, s:o, s:o,"
 			    " s:o, s:I, s:I, s:I, s:o}",
-		"cpuVendor", hd_host_text(h.cpu_vendor), "cpuBrand", hd_host_text(h.cpu_brand),
+		"cpuVendor", msg_string(h.cpu_vendor), "cpuBrand", msg_string(h.cpu_brand),
 		"cpuSignature", (json_int_t)h.cpu_signature, "cpus", (json_int_t)h.cpus,
 		"cr0", hd_host_hex(h.cr0), "cr3", hd_host_hex(h.cr3), "cr4", hd_host_hex(h.cr4),
 		"efer", hd_host_hex(h.efer), "tscKhz", (json_int_t)h.tsc_khz,
 		"memoryTotal", (json_int_t)h.memory_total, "memoryFree", (json_int_t)h.memory_free,
 		"heldPages", (json_int_t)h.held_pages,
 		"protect", h.protect == CO_PROTECT_WP ? "wp" : "none",
-		"features", features, "obstacles", obstacles, "build", hd_host_text(h.build_id),
+		"features", features, "obstacles", obstacles, "build", msg_string(h.build_id),
 		"abi", (json_int_t)h.abi_version, "vms", (json_int_t)h.vms,
-		"monitorBytes", (json_int_t)h.monitor_bytes, "kernel", hd_host_text(os.release));
+		"monitorBytes", (json_int_t)h.monitor_bytes, "kernel", msg_string(os.release));
 	return *result ? 0 : err_set(e, CO_ENOMEM, "out of memory");
 }
 
 static void hd_host_check(json_t *list, const char *name, bool ok, const char *detail, const char *hint)
 {
-	json_t *c = json_pack("{s:s, s:b, s:o}", "name", name, "ok", (int)ok, "detail", hd_host_text(detail));
+	json_t *c = json_pack("{s:s, s:b, s:o}", "name", name, "ok", (int)ok, "detail", msg_string(detail));
 
 	if (c && !ok && hint)
 		json_object_set_new(c, "hint", json_string(hint));

@@ -248,11 +248,7 @@ void hd_life_free(struct hd_vm *vm)
 	loop_timer_stop(hd->loop, &vm->again_timer);
 	loop_timer_stop(hd->loop, &vm->news_timer);
 	hd_console_close(vm);
-	for (struct hd_vm **p = &hd->vms; *p; p = &(*p)->next)
-		if (*p == vm) {
-			*p = vm->next;
-			break;
-		}
+	HD_UNLINK(hd->vms, vm);
 	conlog_unmap(vm->conlog);
 	if (vm->conlog_fd >= 0)
 		close(vm->conlog_fd);

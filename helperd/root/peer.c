@@ -48,11 +48,7 @@ void hd_peer_put(struct hd_client *c)
 
 	if (c->msg || c->inflight)
 		return;
-	for (struct hd_client **p = &hd->clients; *p; p = &(*p)->next)
-		if (*p == c) {
-			*p = c->next;
-			break;
-		}
+	HD_UNLINK(hd->clients, c);
 	hd->nclients--;
 	free(c);
 }
@@ -121,19 +117,21 @@ bool hd_peer_owns(const struct hd_client *c, const struct hd_vm *vm)
 	return c->owner.uid == 0 || c->owner.uid == vm->uid;
 }
 
-static void hd_peer_refuse(int fd, const char *text)
+static void hd_peer_refuse(int fd)
 {
-	json_t *e = json_pack("{s:s, s:n, s:{s:i, s:s, s:{s:s, s:s}}}", "jsonrpc", "2.0", "id",
-			      "error", "code", CO_ELIMIT, "message", text, "data",
-			      "name", err_name(CO_ELIMIT), "hint", err_hint(CO_ELIMIT));
+	struct err e;
+	json_t *answer;
 	size_t len = 0;
-	char *line = e ? msg_text(e, &len) : NULL;
+	char *line;
 
+	err_set(&e, CO_ELIMIT, "too many connections to colinuxd are open");
+	answer = hd_rpc_error(NULL, &e);
+	line = answer ? msg_text(answer, &len) : NULL;
 	/* A fresh socket has room for it; if not, closing says enough. */
 	if (line)
 		(void)!msg_send_fds(fd, line, len, NULL, 0);
 	free(line);
-	json_decref(e);
+	json_decref(answer);
 	close(fd);
 }
 
@@ -161,7 +159,7 @@ static void hd_peer_accept(void *arg, short revents)
 	for (struct hd_client *o = hd->clients; o; o = o->next)
 		same += o->owner.uid == c->owner.uid;
 	if (hd->nclients >= HD_CLIENTS_MAX || (c->owner.uid && same >= HD_CLIENTS_PER_UID)) {
-		hd_peer_refuse(fd, "too many connections to colinuxd are open");
+		hd_peer_refuse(fd);
 		free(c);
 		return;
 	}

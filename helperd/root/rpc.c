@@ -10,28 +10,11 @@
 #include "hd.h"
 #include "log.h"
 
-/* Error texts may quote what a client sent: cut UTF-8 would spoil the answer. */
-static json_t *hd_rpc_string(const char *text)
-{
-	json_t *s = json_string(text);
-	char plain[ERR_TEXT];
-	size_t n = strlen(text);
-
-	if (s)
-		return s;
-	if (n >= sizeof(plain))
-		n = sizeof(plain) - 1;
-	for (size_t i = 0; i < n; i++)
-		plain[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
-	plain[n] = 0;
-	return json_string(plain);
-}
-
-static json_t *hd_rpc_error(const json_t *id, const struct err *e)
+json_t *hd_rpc_error(const json_t *id, const struct err *e)
 {
 	/* O?: an explicit null where no id could be read. */
 	return json_pack("{s:s, s:O?, s:{s:i, s:o, s:{s:s, s:s}}}", "jsonrpc", "2.0", "id", id, "error",
-			 "code", e->code, "message", hd_rpc_string(e->text),
+			 "code", e->code, "message", msg_string(e->text),
 			 "data", "name", err_name(e->code), "hint", err_hint(e->code));
 }
 

@@ -20,7 +20,7 @@ static const char *const hd_vm_states[] = { "created", "running", "ready", "stop
 	"restarting",
 };
 
-struct hd_vm *hd_vm_find(struct hd_client *c, const char *name, struct err *e)
+static struct hd_vm *hd_vm_find(struct hd_client *c, const char *name, struct err *e)
 {
 	struct hd_vm *other = NULL;
 	unsigned int count = 0;
@@ -45,7 +45,7 @@ struct hd_vm *hd_vm_find(struct hd_client *c, const char *name, struct err *e)
 	return NULL;
 }
 
-static struct hd_vm *hd_vm_of(struct hd_req *r)
+struct hd_vm *hd_vm_of(struct hd_req *r)
 {
 	struct err e;
 	struct hd_vm *vm = hd_vm_find(r->client, json_string_value(json_object_get(r->params, "name")), &e);

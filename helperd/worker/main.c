@@ -48,25 +48,10 @@ void wk_reply(struct wk *w, json_int_t id, json_t *result)
 	wk_tell(w, json_pack("{s:I, s:o}", "id", id, "result", result ? result : json_object()));
 }
 
-/* A path may be any bytes: what is not UTF-8 must not cost us the message. */
-static json_t *wk_string(const char *text)
-{
-	json_t *s = json_string(text);
-	char plain[ERR_TEXT];
-
-	if (s)
-		return s;
-	snprintf(plain, sizeof(plain), "%s", text);
-	for (char *p = plain; *p; p++)
-		if (*p < 0x20 || *p > 0x7e)
-			*p = '?';
-	return json_string(plain);
-}
-
 void wk_fail(struct wk *w, json_int_t id, const struct err *e)
 {
 	wk_tell(w, json_pack("{s:I, s:{s:i, s:o}}", "id", id, "error", "code", e->code,
-			     "message", wk_string(e->text)));
+			     "message", msg_string(e->text)));
 }
 
 void wk_end(struct wk *w, const char *kind, int exit, const char *format, ...)
@@ -83,7 +68,7 @@ void wk_end(struct wk *w, const char *kind, int exit, const char *format, ...)
 	va_end(args);
 	if (w->console)
 		wk_console_flush(w->console);
-	o = json_pack("{s:s, s:s, s:o}", "event", "ended", "kind", kind, "why", wk_string(why));
+	o = json_pack("{s:s, s:s, s:o}", "event", "ended", "kind", kind, "why", msg_string(why));
 	if (o && exit >= 0)
 		json_object_set_new(o, "exit", json_integer(exit));
 	wk_tell(w, o);

@@ -5,6 +5,7 @@ import { execTests } from "./exec_tests.ts";
 import { hostTests } from "./host_tests.ts";
 import { inputTests } from "./input_tests.ts";
 import { netTests } from "./net_tests.ts";
+import { lifeTests } from "./life_tests.ts";
 import { type E2eTest, vmTests } from "./vm_tests.ts";
 
 const tests: E2eTest[] = [
@@ -14,6 +15,7 @@ const tests: E2eTest[] = [
   ...hostTests,
   ...diskTests,
   ...netTests,
+  ...lifeTests,
 ];
 
 const name = Deno.args[0];

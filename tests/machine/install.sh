@@ -60,7 +60,7 @@ cat > ~somebody/native.jsonc <<DEFINITION
 {
   "name": "native", "memory": "128 MiB",
   "kernel": "/boot/vmlinuz-$(uname -r)", "initrd": "builtin:shell",
-  "ready": { "console": "colinux: the guest is at its shell" }
+  "ready": { "console": "colinux: the guest is at its shell" }, "autostart": true
 }
 DEFINITION
 as() { su - somebody -c "$*"; }
@@ -68,8 +68,17 @@ as colinux ls --json | grep -q '"vms":\[\]' || fail "colinux ls as a user"
 as colinux up --quiet --timeout 5m native.jsonc || fail "colinux up as a user: $(as colinux logs native | tail -n 20)"
 as colinux host status | grep -q "local" || fail "not the native host: $(as colinux host status)"
 as colinux logs native | grep -q "Booting .*kernel on Xen" || fail "colinux logs"
+kept=/var/lib/colinux/autostart/$(id -u somebody)/native.json
+[ "$(stat -c %a:%U "$kept")" = 600:root ] || fail "autostart: $(ls -lR /var/lib/colinux)"
+# The guest powers off with the helper, and comes back with it, its owner's.
+systemctl restart colinuxd.service || fail "colinuxd.service restarts"
+journalctl -b -u colinuxd --no-pager | grep -q "native.*: the guest powered off" || fail "no power-off with colinuxd"
+as colinux wait native --for ready --timeout 5m || fail "autostart: $(as colinux status native)"
+grep -q "^Uid:.$(id -u somebody)" "/proc/$(pidof colinux-worker)/status" || fail "a worker that is not somebody's"
+say "a guest started with the helper"
 as colinux stop native || fail "colinux stop"
 as colinux rm native || fail "colinux rm"
+[ -e "$kept" ] && fail "autostart after rm"
 say "a guest ran natively"
 
 make uninstall > /run/uninstall.log 2>&1 || { cat /run/uninstall.log; fail "make uninstall"; }
