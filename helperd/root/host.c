@@ -20,6 +20,7 @@ static const struct { co_u64 bit; const char *name; } hd_host_features[] = {
 	{ CO_FEATURE_TSC_STABLE, "tsc-stable" }, { CO_FEATURE_PCID, "pcid" },
 	{ CO_FEATURE_CET, "cet" }, { CO_FEATURE_HYPERVISOR, "hypervisor" },
 	{ CO_FEATURE_XSAVE, "xsave" }, { CO_FEATURE_UMIP, "umip" },
+	{ CO_FEATURE_IBPB, "ibpb" }, { CO_FEATURE_RSB, "rsb" }, { CO_FEATURE_VERW, "verw" },
 };
 
 static const struct { co_u64 bit; const char *name, *text; } hd_host_obstacles[] = {
@@ -181,6 +182,10 @@ static void hd_host_checks(json_t *list, const struct co_hello *h)
 	hd_host_check(list, "user-view", true, h->features & CO_FEATURE_USER_VIEW
 		      ? "on: this CPU leaks across the U bit, guest users run on a view without their kernel"
 		      : "off: this CPU does not leak across the U bit", NULL);
+	snprintf(text, sizeof(text), "%s%s%s", h->features & CO_FEATURE_IBPB ? "IBPB " : "",
+		 h->features & CO_FEATURE_RSB ? "RSB " : "", h->features & CO_FEATURE_VERW ? "VERW " : "");
+	hd_host_check(list, "barriers", true, h->features & CO_FEATURE_BARRIERS ? text
+		      : "none between the worlds: this CPU asks for none, or the module was told so", NULL);
 	hd_host_check(list, "tsc", h->features & CO_FEATURE_TSC_STABLE,
 		      h->features & CO_FEATURE_TSC_STABLE ? "stable" : "the host calls its TSC unstable",
 		      "guests' clocks cost a call; boot the host with tsc=reliable if you know better");

@@ -126,6 +126,7 @@ void co_vcpu_kick(struct co_vcpu *v);
 void co_cpu_gates(struct co_vcpu *v);
 void co_cpu_pass(struct co_vcpu *v);		/* there and back */
 void co_cpu_probe(void);
+void co_cpu_barriers(int which);		/* -1 as the CPU needs, 0 none, 1 all */
 
 /* event.c */
 int co_event_raise(struct co_vm *vm, u32 port);

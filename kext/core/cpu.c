@@ -92,6 +92,49 @@ static int leaks_across_u(const u32 vendor[4])
 	return 1;
 }
 
+/*
+ * What must happen between the worlds.  The guest kernel runs in ring 1, which CPUs
+ * predict branches for as they do for ring 0: no IBRS separates the two.  A CPU that
+ * knows none of these words is old, or an emulator's, where nothing is predicted.
+ */
+static u64 needed_barriers(const u32 vendor[4], u32 leaf1_ecx)
+{
+	int intel = vendor[1] == 0x756e6547, amd = vendor[1] == 0x68747541 || vendor[1] == 0x6f677948;
+	u32 r[4] = { 0 }, e[4];
+	u64 cap = 0, need = 0;
+
+	if (vendor[0] >= 7)
+		cpuid(7, 0, r);
+	if (intel && (r[3] & 1u << 29))
+		cap = rdmsr(0x10a);
+	if (intel && (r[3] & 1u << 26))
+		need |= CO_FEATURE_IBPB;
+	cpuid(0x80000000, 0, e);
+	if (amd && e[0] >= 0x80000008) {
+		cpuid(0x80000008, 0, e);
+		need |= e[1] & 1u << 12 ? CO_FEATURE_IBPB : 0;
+	}
+	/* MDS, TAA, MMIO stale data, RFDS: VERW has meaning, and the CPU does not say that
+	 * it is above them. */
+	if ((r[3] & 1u << 10) && (!(cap & 1u << 5) || ((r[1] & 1u << 11) && !(cap & 1u << 8)) ||
+				  (cap & (1u << 17 | 1u << 28))))
+		need |= CO_FEATURE_VERW;
+	if ((intel || amd) && (need || cap || !(leaf1_ecx & 1u << 31)))
+		need |= CO_FEATURE_RSB;
+	return need;
+}
+
+/* -1: as the CPU needs, 0: none, 1: all.  At load only. */
+void co_cpu_barriers(int which)
+{
+	u32 v[4], r[4];
+
+	cpuid(0, 0, v);
+	cpuid(1, 0, r);
+	co_host.features &= ~(u64)CO_FEATURE_BARRIERS;
+	co_host.features |= which < 0 ? needed_barriers(v, r[2]) : which ? CO_FEATURE_BARRIERS : 0;
+}
+
 void co_cpu_probe(void)
 {
 	u32 r[4], v[4];
@@ -142,6 +185,7 @@ void co_cpu_probe(void)
 		co_host.obstacles |= CO_OBSTACLE_NO_TSC;
 	if (leaks_across_u(v))
 		co_host.features |= CO_FEATURE_USER_VIEW;
+	co_cpu_barriers(-1);
 }
 
 /* ------------------------------------------------ descriptor tables */
@@ -224,6 +268,9 @@ void co_cpu_gates(struct co_vcpu *v)
 	v->passage->trans_cr3 = co_os_hfn(v->root.va) << 12;
 	v->mon->trans_cr3 = v->passage->trans_cr3;
 	v->mon->cr0 = CR0_WORLD & ~(co_host.protect ? CR0_WP : 0);
+	v->mon->barriers = (co_host.features & CO_FEATURE_IBPB ? MON_BARRIER_IBPB : 0) |
+			   (co_host.features & CO_FEATURE_RSB ? MON_BARRIER_RSB : 0) |
+			   (co_host.features & CO_FEATURE_VERW ? MON_BARRIER_VERW : 0);
 	v->vars->protect = co_host.protect;
 }
 

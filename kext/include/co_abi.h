@@ -85,6 +85,11 @@ enum co_error {
 #define CO_FEATURE_HYPERVISOR		(1u << 8)	/* the host itself runs in a VM */
 #define CO_FEATURE_XSAVE		(1u << 9)
 #define CO_FEATURE_UMIP			(1u << 10)	/* on in the guest world */
+/* Between the worlds, where the CPU needs it: */
+#define CO_FEATURE_IBPB			(1u << 11)	/* branch predictions forgotten on the way out */
+#define CO_FEATURE_RSB			(1u << 12)	/* return predictions filled on the way out */
+#define CO_FEATURE_VERW			(1u << 13)	/* CPU buffers cleared on the way in */
+#define CO_FEATURE_BARRIERS		(CO_FEATURE_IBPB | CO_FEATURE_RSB | CO_FEATURE_VERW)
 
 #define CO_PROTECT_NONE	0u
 #define CO_PROTECT_WP	1u

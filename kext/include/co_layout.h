@@ -98,6 +98,11 @@
 #define MON_IST_INDEX_DB	3
 #define MON_IST_INDEX_MC	4
 
+/* What a passage does against speculation; mon_vcpu.barriers. */
+#define MON_BARRIER_IBPB	1
+#define MON_BARRIER_RSB		2
+#define MON_BARRIER_VERW	4
+
 #define MON_MAGIC	MON_UL(0x31304e4f4d4f43)	/* "COMON01" */
 
 #ifndef __ASSEMBLER__
@@ -251,6 +256,7 @@ struct mon_vcpu {
 	co_u64 trans_cr3, guest_cr4;
 	co_u64 cr0;			/* CR0 of the monitor's C code */
 	co_u32 id, host_irq;
+	co_u32 barriers, pad3;		/* MON_BARRIER_*, constant */
 
 	/* exit to the host half */
 	co_u32 exit, exit_arg;

@@ -23,6 +23,7 @@ void offsets(void)
 	OFFSET(V_C_RSP, struct mon_vcpu, c_rsp);
 	OFFSET(V_TRANS_CR3, struct mon_vcpu, trans_cr3);
 	OFFSET(V_GUEST_CR4, struct mon_vcpu, guest_cr4);
+	OFFSET(V_BARRIERS, struct mon_vcpu, barriers);
 	OFFSET(V_CR0, struct mon_vcpu, cr0);
 	OFFSET(V_NMI, struct mon_vcpu, nmi_pending);
 	OFFSET(V_MC, struct mon_vcpu, mc_pending);

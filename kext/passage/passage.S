@@ -165,7 +165,14 @@ mon_passage_enter:
 	movq	%rax, %cr3
 	/* SAFETY: WP goes off only now that every exception lands in the monitor. */
 	movq	%rdx, %cr0
-	popq	%r15
+	/* From here on nothing of the host's is touched: what its work left in the CPU's
+	 * buffers goes. */
+	testb	$MON_BARRIER_VERW, V_BARRIERS(%rdi)
+	jz	2f
+	pushq	$MON_DS
+	verw	(%rsp)
+	addq	$8, %rsp
+2:	popq	%r15
 	popq	%r14
 	popq	%r13
 	popq	%r12
@@ -185,12 +192,45 @@ mon_passage_exit:
 	pushq	%r15
 	leaq	mon_state(%rip), %rdi
 	movq	%rsp, V_C_RSP(%rdi)
+	movl	V_BARRIERS(%rdi), %esi
+	testl	$(MON_BARRIER_IBPB | MON_BARRIER_RSB), %esi
+	jnz	mon_forget
+mon_forgotten:
 	movq	V_TRANS_CR3(%rdi), %rax
 	movq	%rax, %cr3
 	movabsq	$MON_HOST, %rbx
 	lgdt	P_TRANS_GDTR(%rbx)
 	movq	P_SELF(%rbx), %rdi
 	jmp	*P_RESUME(%rbx)
+
+/*
+ * While the guest's root is still in force, so that nothing of the host's is mapped
+ * where predictions may lead: the CPU forgets what the guest taught it about
+ * branches (IBPB), and gets return addresses that lead nowhere (twice 16 of them).
+ */
+mon_forget:
+	testl	$MON_BARRIER_IBPB, %esi
+	jz	1f
+	movl	$0x49, %ecx		/* PRED_CMD */
+	movl	$1, %eax
+	xorl	%edx, %edx
+	wrmsr
+1:	testl	$MON_BARRIER_RSB, %esi
+	jz	mon_forgotten
+	movl	$16, %ecx
+2:	call	4f
+3:	pause
+	lfence
+	jmp	3b
+4:	call	6f
+5:	pause
+	lfence
+	jmp	5b
+6:	decl	%ecx
+	jnz	2b
+	addq	$(2 * 16 * 8), %rsp
+	lfence
+	jmp	mon_forgotten
 #endif
 #if defined(__linux__) && defined(__ELF__)
 	.section .note.GNU-stack,"",@progbits

@@ -32,6 +32,11 @@
  * loaded; CR3 = host before lgdt host.  CR4 is written with CR3's low bits clear,
  * so PCIDE may come and go; VMXE is copied from the host's CR4 every time.
  *
+ * Against speculation, where the CPU needs it (core/cpu.c): on the way out, before
+ * CR3 = transition root maps the host, IBPB and a filled return stack; on the way in,
+ * after everything of the host's, VERW.  An IBPB on every way out also separates VM
+ * from VM; from other processes the host's kernel separates the worker, which asks.
+ *
  * An NMI from the guest crosses with NMIs still blocked (no iret on the way) and
  * is given to the host by int 2.  One that meets the monitor is noted, returns by
  * iretq, and so unblocks the next: the host half then sends a real one to itself.

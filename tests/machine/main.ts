@@ -5,6 +5,7 @@
  */
 import { bedTests } from "./bed_tests.ts";
 import { bootTests } from "./boot_tests.ts";
+import { engineTests } from "./engine_tests.ts";
 import { hostileTests } from "./hostile_tests.ts";
 import { lifeTests } from "./life_tests.ts";
 import { stormTests } from "./storm_tests.ts";
@@ -16,6 +17,7 @@ const tests: MachineTest[] = [
   ...lifeTests,
   ...stormTests,
   ...hostileTests,
+  ...engineTests,
 ];
 
 const name = Deno.args[0];

@@ -11,6 +11,7 @@
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <asm/cpufeature.h>
+#include <asm/msr.h>
 #include "seam.h"
 #include "../../core/core.h"
 
@@ -21,6 +22,10 @@ MODULE_PARM_DESC(protect, "keep the monitor write-protected while guests run: wp
 static char *user_view = "auto";
 module_param(user_view, charp, 0444);
 MODULE_PARM_DESC(user_view, "run guest users on a root without kernel pages: auto (default), on, off");
+
+static char *barriers = "auto";
+module_param(barriers, charp, 0444);
+MODULE_PARM_DESC(barriers, "IBPB, RSB filling and VERW between the worlds: auto (default), on, off");
 
 static long to_errno(int ret)
 {
@@ -111,11 +116,22 @@ static int __init start(void)
 		pr_err("colinux: user_view=%s is none of auto, on, off\n", user_view);
 		return -EINVAL;
 	}
+	/* "on" is for CPUs that do not say that they need it; one that cannot must not try. */
+	if (!strcmp(barriers, "on") && wrmsrl_safe(MSR_IA32_PRED_CMD, PRED_CMD_IBPB)) {
+		pr_err("colinux: barriers=on: this CPU has no IBPB\n");
+		return -ENODEV;
+	}
+	if (strcmp(barriers, "on") && strcmp(barriers, "off") && strcmp(barriers, "auto")) {
+		pr_err("colinux: barriers=%s is none of auto, on, off\n", barriers);
+		return -EINVAL;
+	}
 	ret = co_linux_world_init();
 	if (ret)
 		return ret;
 	if (co_core_start(mode, view))
 		return -ENOMEM;
+	if (strcmp(barriers, "auto"))
+		co_cpu_barriers(!strcmp(barriers, "on"));
 	if (boot_cpu_has(X86_FEATURE_PTI))
 		co_host.features |= CO_FEATURE_HOST_PTI;
 	ret = misc_register(&control);

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/** What the engine promises about single passages, counted in instructions under icount. */
+import { hello, hostile, hostWithGuests, leavesNothing, require, runWorkload } from "./guest.ts";
+import type { Host } from "./host.ts";
+import type { MachineTest } from "./table.ts";
+
+const ICOUNT = ["-icount", "shift=0,sleep=off"];
+const BARRIERS = 0x3800n;
+
+/** Nanoseconds (under icount: instructions) of the host's clock that a line takes. */
+async function cost(host: Host, line: string): Promise<number> {
+  const clock = "/bin/busybox sed -n 's/^now at \\([0-9]*\\) nsecs/\\1/p' /proc/timer_list";
+  const out = await host.must(`a=$(${clock}); ${line}; b=$(${clock}); echo took $((b - a))`);
+  return Number(/took (\d+)/.exec(out)?.[1]);
+}
+
+/** Per trip to the host and back. */
+async function trip(host: Host, parameters: string): Promise<number> {
+  await host.insmod(parameters);
+  await cost(host, `${hostile("yield=0")} >/dev/null 2>&1`); // the page cache is warm then
+  const none = await cost(host, `${hostile("yield=0")} >/dev/null 2>&1`);
+  const many = await cost(host, `${hostile("yield=200000")} >/dev/null 2>&1`);
+  await leavesNothing(host);
+  return (many - none) / 200000;
+}
+
+/**
+ * A CPU that asks for nothing pays nothing; forced on, the barriers are really in the
+ * way (the emulator predicts nothing, but it counts), and guests run as before.
+ */
+async function barriers(): Promise<void> {
+  await using host = await hostWithGuests({ name: "barriers", qemu: ICOUNT }, "6.1-cloud");
+  const auto = await trip(host, "");
+  const off = await trip(host, "barriers=off");
+  const on = await trip(host, "barriers=on");
+  console.log(`a trip: auto ${auto}, off ${off}, on ${on} instructions`);
+  require(Math.abs(auto - off) < 15, `a trip costs ${auto} instructions, without barriers ${off}`);
+  require(on - off > 50 && on - off < 200, `barriers cost ${on - off} instructions a trip`);
+  await host.insmod("barriers=on");
+  const features = BigInt((await hello(host)).get("features") ?? 0);
+  require((features & BARRIERS) === BARRIERS, `features ${features}: barriers=on is not in force`);
+  await runWorkload(host, {}, "fork_storm,threads,sse,ptrace_step,sleeps");
+  await leavesNothing(host);
+  const { code, out } = await host.sh("insmod /colinux.ko barriers=some");
+  require(code !== 0 && out.includes("Invalid"), "barriers=some is taken");
+}
+
+export const engineTests: MachineTest[] = [
+  { name: "barriers", limit: 400, run: barriers },
+];
