@@ -33,6 +33,8 @@ const HOST_NEEDS = 384 * MIB;
 const PER_GUEST_BYTE = 17 / 16;
 const MINIMUM = 768 * MIB;
 const USUAL = 4096 * MIB;
+/** A mail server and a small guest beside it: what people run at once shares one virtual host. */
+const USUAL_GUESTS = (512 + 256) * MIB;
 
 function number(name: string): number | undefined {
   const value = Deno.env.get(name);
@@ -76,7 +78,8 @@ export function roomIn(host: number): number {
 /**
  * Memory of a new virtual host in bytes. QEMU takes pages only when they are
  * touched, so a roomy size costs little; more than this machine has free would
- * end in swap or worse.
+ * end in swap or worse. Half of that is roomy, three quarters when less would
+ * not do for the usual guests.
  */
 export function sizeMemory(wanted: number, available: number): number {
   const least = wanted === 0 ? MINIMUM : Math.max(MINIMUM, hostFor(wanted));
@@ -92,7 +95,8 @@ export function sizeMemory(wanted: number, available: number): number {
       },
     );
   }
-  const roomy = Math.min(USUAL, Math.floor(available / 2));
+  const usual = Math.min(hostFor(USUAL_GUESTS), Math.floor(available * 3 / 4));
+  const roomy = Math.min(USUAL, Math.max(Math.floor(available / 2), usual));
   return Math.ceil(Math.max(least, roomy) / MIB) * MIB;
 }
 

@@ -11,6 +11,12 @@ Deno.test("memory: roomy on a large machine, never more than half of what is fre
   equal(sizeMemory(256 * MIB, 4096 * MIB), 2048 * MIB);
 });
 
+Deno.test("memory: a mail server and a small guest share one host on a small machine, too", () => {
+  equal(sizeMemory(512 * MIB, 2000 * MIB), hostFor(768 * MIB));
+  equal(roomIn(sizeMemory(512 * MIB, 2000 * MIB)) >= 768 * MIB, true);
+  equal(sizeMemory(256 * MIB, 1200 * MIB), 900 * MIB);
+});
+
 Deno.test("memory: enough for the guests asked for", () => {
   equal(sizeMemory(6000 * MIB, 8000 * MIB), hostFor(6000 * MIB));
   equal(roomIn(hostFor(6000 * MIB)) >= 6000 * MIB, true);
