@@ -17,13 +17,15 @@
 
 #include "frame.h"
 
-#define AGENT_POLLS	(2u + 3u * FRAME_SESSIONS + FRAME_PROBES)
+#define AGENT_POLLS	(3u + 3u * FRAME_SESSIONS + FRAME_PROBES)
 #define AGENT_GRACE_MS	5000u		/* between SIGHUP and SIGKILL */
 
 /* main.c */
 void agent_send(uint8_t type, uint8_t stream, uint32_t id, const void *data, size_t len);
 void agent_send_text(uint8_t type, uint32_t id, const char *text);
 uint64_t agent_now(void);		/* ms of the monotonic clock */
+void agent_begin(void);			/* all that was is over; says HELLO again */
+void agent_frame(void *arg, const struct frame *f);	/* one that the host has said */
 
 /* What the loop waits for: who adds an entry looks at revents in its *_run. */
 struct agent_polls {
@@ -57,6 +59,13 @@ void probe_frame(const struct frame *f);
 void probe_wait(struct agent_polls *p);
 void probe_run(const struct agent_polls *p);
 void probe_end_all(void);
+
+/* lane.c: the host's DATA by way of xenstore, where there is one */
+void lane_begin(void);
+bool lane_usable(void);
+void lane_fetch(void);
+void lane_wait(struct agent_polls *p);
+void lane_run(const struct agent_polls *p);
 
 /* copy.c: `agent get PATH`, `agent put PATH`, run as commands like others */
 int copy_main(int argc, char **argv);

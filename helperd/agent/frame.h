@@ -34,6 +34,7 @@
 #define FRAME_WINDOW	65536u		/* bytes of one stream under way */
 #define FRAME_SESSIONS	32u		/* commands at once */
 #define FRAME_PROBES	32u
+#define FRAME_LANE_NODE	"data/colinux-agent"	/* below the domain's home: reading it takes what waits */
 #define FRAME_ARGS_MAX	4096u		/* words of a command, and of its environment */
 
 enum frame_type {
@@ -54,6 +55,8 @@ enum frame_type {
 	FRAME_EXIT,		/* guest: u8 1 if by a signal, u8 code or signal; the session is over */
 	FRAME_PROBE,		/* host: u16 port, u32 ms, the expected beginning */
 	FRAME_PROBED,		/* guest: u8 1 if as expected, and why not as text */
+	FRAME_LANE,		/* guest: it fetches DATA and EOF from xenstore, from now on */
+	FRAME_FETCH,		/* host: some wait there */
 	FRAME_TYPES
 };
 

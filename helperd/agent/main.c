@@ -89,7 +89,7 @@ void agent_send_text(uint8_t type, uint32_t id, const char *text)
 }
 
 /* Whatever was before is over; says HELLO until the host answers this very one. */
-static void agent_begin(void)
+void agent_begin(void)
 {
 	static const uint8_t zeros[FRAME_HEAD + FRAME_DATA_MAX];
 
@@ -98,6 +98,7 @@ static void agent_begin(void)
 	agent_write(zeros, sizeof(zeros));
 	session_end_all();
 	probe_end_all();
+	lane_begin();
 	if (getrandom(agent_number, sizeof(agent_number), GRND_NONBLOCK) < 0) {
 		/* Too early for randomness: the number only has to differ from the last one. */
 		uint64_t now = agent_now() << 20 ^ (uint64_t)getpid();
@@ -130,13 +131,17 @@ static void agent_console_size(const struct frame *f)
 	close(fd);
 }
 
-static void agent_frame(void *arg, const struct frame *f)
+void agent_frame(void *arg, const struct frame *f)
 {
 	(void)arg;
 	if (f->type == FRAME_WELCOME) {
 		if (f->len == 12 && !memcmp(f->data + 4, agent_number, 8) &&
-		    frame_get32(f->data) == FRAME_VERSION)
+		    frame_get32(f->data) == FRAME_VERSION) {
 			agent_welcome = true;
+			/* Before any command is started, so that its input comes by one way. */
+			if (lane_usable())
+				agent_send(FRAME_LANE, 0, 0, NULL, 0);
+		}
 		return;
 	}
 	if (!agent_welcome)
@@ -147,6 +152,9 @@ static void agent_frame(void *arg, const struct frame *f)
 		break;
 	case FRAME_PING:
 		agent_send(FRAME_PONG, 0, 0, NULL, 0);
+		break;
+	case FRAME_FETCH:
+		lane_fetch();
 		break;
 	case FRAME_PROBE:
 		probe_frame(f);
@@ -208,6 +216,7 @@ static int agent_loop(int children)
 		agent_poll_add(&p, children, POLLIN);
 		session_wait(&p);
 		probe_wait(&p);
+		lane_wait(&p);
 		if (!agent_welcome)
 			agent_poll_by(&p, agent_hello_due);
 		if (poll(p.fds, p.count, p.timeout) < 0) {
@@ -223,6 +232,7 @@ static int agent_loop(int children)
 		}
 		session_run(&p);
 		probe_run(&p);
+		lane_run(&p);
 		/* Last: it changes what the entries above stand for. */
 		if (p.fds[0].revents)
 			agent_read();

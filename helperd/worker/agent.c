@@ -44,6 +44,7 @@ struct wk_agent {
 	struct wk *w;
 	struct wk_xenbus *bus;
 	struct wk_execs *execs;
+	struct wk_lane *lane;
 	struct wk_ring in, out;
 	uint32_t port;			/* 0: no line */
 	struct frame_in frames;
@@ -119,6 +120,31 @@ int wk_agent_send(struct wk_agent *a, uint8_t type, uint8_t stream, uint32_t id,
 	return 0;
 }
 
+bool wk_agent_data_room(const struct wk_agent *a, size_t len)
+{
+	return wk_lane_used(a->lane) ? wk_lane_room(a->lane, len) : wk_agent_room(a, len);
+}
+
+int wk_agent_data(struct wk_agent *a, uint8_t type, uint32_t id, const void *data, size_t len)
+{
+	uint8_t frame[FRAME_HEAD + FRAME_DATA_MAX];
+
+	if (!wk_lane_used(a->lane))
+		return wk_agent_send(a, type, 0, id, data, len);
+	/* Room for the notice too: one that got lost would be waited for in vain. */
+	if (!wk_lane_room(a->lane, len) || a->len + FRAME_HEAD > WK_AGENT_OUT)
+		return -1;
+	if (wk_lane_put(a->lane, frame, (uint32_t)frame_put(frame, type, 0, id, data, (uint16_t)len)))
+		wk_agent_send(a, FRAME_FETCH, 0, 0, NULL, 0);
+	return 0;
+}
+
+void wk_agent_soon(struct wk_agent *a)
+{
+	if (a->port && !a->more.armed)
+		loop_timer_start(a->w->loop, &a->more, 0);
+}
+
 /* All but the frame that was begun. */
 static void wk_agent_forget(struct wk_agent *a)
 {
@@ -144,6 +170,7 @@ static void wk_agent_lost(struct wk_agent *a, const char *why)
 	a->connected = false;
 	loop_timer_stop(a->w->loop, &a->ping);
 	wk_agent_forget(a);
+	wk_lane_begin(a->lane, false);
 	wk_execs_lost(a->execs, why);
 	wk_agent_probes_lost(a, why);
 }
@@ -174,6 +201,7 @@ static void wk_agent_hello(struct wk_agent *a, const struct frame *f)
 	if (a->connected)
 		wk_agent_lost(a, "the agent in the guest has begun anew");
 	a->lost = a->frames.lost;
+	wk_lane_begin(a->lane, false);
 	a->version = frame_get32(f->data);
 	memcpy(welcome, f->data, sizeof(welcome));
 	frame_put32(welcome, FRAME_VERSION);
@@ -288,6 +316,8 @@ static void wk_agent_frame(void *arg, const struct frame *f)
 		wk_agent_hello(a, f);
 	else if (!a->connected)
 		return;
+	else if (f->type == FRAME_LANE)
+		wk_lane_begin(a->lane, true);
 	else if (f->type == FRAME_PROBED)
 		wk_agent_probed_frame(a, f);
 	else if (f->type != FRAME_PONG)
@@ -317,7 +347,7 @@ static void wk_agent_serve(void *arg)
 		wk_agent_send(a, FRAME_RESET, 0, 0, NULL, 0);
 	}
 	if (n)
-		loop_timer_start(a->w->loop, &a->more, 0);
+		wk_agent_soon(a);
 	wk_execs_pump(a->execs);
 	if (wk_agent_feed(a))
 		wk_kill(a->w, "the guest broke the second console's ring");
@@ -408,7 +438,8 @@ struct wk_agent *wk_agent_new(struct wk *w)
 	loop_timer_init(&a->more, wk_agent_more, a);
 	a->queue = malloc(WK_AGENT_OUT);
 	a->execs = wk_execs_new(w, a);
-	a->bus = a->queue && a->execs ? wk_xenbus_new(w, "console", 1, &ops, a) : NULL;
+	a->lane = wk_lane_new(w, a);
+	a->bus = a->queue && a->execs && a->lane ? wk_xenbus_new(w, "console", 1, &ops, a) : NULL;
 	if (a->bus)
 		return a;
 	wk_agent_free(a);
@@ -424,6 +455,7 @@ void wk_agent_free(struct wk_agent *a)
 	wk_agent_probes_lost(a, "the worker ends");
 	wk_xenbus_free(a->bus);
 	wk_execs_free(a->execs);
+	free(a->lane);
 	free(a->queue);
 	free(a);
 }

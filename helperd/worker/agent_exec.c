@@ -216,7 +216,7 @@ static void wk_exec_pump_writes(struct wk_exec *s)
 		if (n > FRAME_DATA_MAX)
 			n = FRAME_DATA_MAX;
 		if (n) {
-			if (!wk_agent_room(a, n) || wk_agent_send(a, FRAME_DATA, 0, s->id, wr->data + wr->at, n))
+			if (!wk_agent_data_room(a, n) || wk_agent_data(a, FRAME_DATA, s->id, wr->data + wr->at, n))
 				return;
 			wr->at += n;
 			s->in_credit -= n;
@@ -226,7 +226,7 @@ static void wk_exec_pump_writes(struct wk_exec *s)
 				return;
 			continue;
 		}
-		if (wr->eof && wk_agent_send(a, FRAME_EOF, 0, s->id, NULL, 0))
+		if (wr->eof && wk_agent_data(a, FRAME_EOF, s->id, NULL, 0))
 			return;
 		s->writes = wr->next;
 		s->nwrites--;

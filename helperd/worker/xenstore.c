@@ -52,6 +52,9 @@ struct wk_xs {
 	struct xs_tx txs[XS_TXS_MAX];
 	uint32_t next_tx;
 	struct xs_wire *wire;
+	const char *source;		/* path of the one node that fn answers for */
+	wk_xs_source_fn source_fn;
+	void *source_arg;
 };
 
 /* ---- watches ------------------------------------------------------------- */
@@ -193,6 +196,13 @@ void wk_xs_unwatch(struct wk_xs *xs, struct xs_watch *watch)
 	watch->dead = true;
 	if (!xs->firing)
 		xs_watch_sweep(xs);
+}
+
+void wk_xs_source(struct wk_xs *xs, const char *path, wk_xs_source_fn fn, void *arg)
+{
+	xs->source = path;
+	xs->source_fn = fn;
+	xs->source_arg = arg;
 }
 
 /* ---- transactions ----------------------------------------------------------- */
@@ -417,6 +427,8 @@ static int xs_read(struct wk_xs *xs, const struct xs_request *r, struct xs_tx *t
 
 	if (xs_guest_path(r->payload, path))
 		return -EINVAL;
+	if (r->type == XS_READ && !tx && xs->source && !strcmp(path, xs->source))
+		return xs->source_fn(xs->source_arg, out, XENSTORE_PAYLOAD_MAX);
 	if (r->type == XS_DIRECTORY)
 		return xs_directory(t, path, out);
 	if (r->type == XS_GET_PERMS)

@@ -74,6 +74,13 @@ int wk_xs_rm(struct wk_xs *xs, const char *path);
 struct xs_watch *wk_xs_watch(struct wk_xs *xs, const char *path, wk_xs_fn fn, void *arg);
 void wk_xs_unwatch(struct wk_xs *xs, struct xs_watch *watch);
 
+/*
+ * A node of the guest's home that is no node: each read of it is answered by
+ * fn, with up to `most` bytes (whose number it returns).  There is one.
+ */
+typedef int (*wk_xs_source_fn)(void *arg, char *out, uint32_t most);
+void wk_xs_source(struct wk_xs *xs, const char *path, wk_xs_source_fn fn, void *arg);
+
 /* The nodes that every domain has. */
 int wk_xs_populate(struct wk_xs *xs, const char *name, uint64_t memory, uint64_t console_gfn);
 int wk_xs_ask_poweroff(struct wk_xs *xs);

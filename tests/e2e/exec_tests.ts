@@ -3,7 +3,7 @@
 import { BUILD, require, requireMatch, Sandbox } from "./sandbox.ts";
 import type { E2eTest } from "./vm_tests.ts";
 
-const MUCH = 2_000_000;
+const MUCH = 10_000_000;
 
 async function exec(): Promise<void> {
   await using box = await Sandbox.create("exec");

@@ -21,6 +21,7 @@
 #include "../../kext/include/xen/io/console.h"
 #include "device.h"
 #include "log.h"
+#include "xenstore.h"
 
 /* ---- the worker's end ---------------------------------------------------------------- */
 
@@ -30,6 +31,8 @@ static struct xencons_interface *page;
 static uint64_t given, told;
 static unsigned int asked, answered, starts;
 static int killed, wild;
+static wk_xs_source_fn lane;
+static void *lane_arg;
 
 struct wk_xenbus *wk_xenbus_new(struct wk *w, const char *type, uint32_t id, const struct wk_xenbus_ops *o, void *d)
 {
@@ -78,6 +81,14 @@ int wk_xenbus_refuse(struct wk_xenbus *x, const char *format, ...)
 	(void)x;
 	(void)format;
 	return -1;
+}
+
+void wk_xs_source(struct wk_xs *xs, const char *path, wk_xs_source_fn fn, void *arg)
+{
+	(void)xs;
+	MUST(!strcmp(path, WK_HOME "/" FRAME_LANE_NODE));
+	lane = fn;
+	lane_arg = arg;
 }
 
 void wk_kill(struct wk *w, const char *why)
@@ -191,6 +202,15 @@ static void worker_end(const uint8_t *data, size_t size)
 			at += 3;
 			break;
 		case 3:
+			if (r[1] & 2) {
+				char *room = malloc(r[2] + 1);
+				int got = lane(lane_arg, room, r[2]);
+
+				MUST(got >= 0 && got <= r[2]);
+				free(room);
+				at += 3;
+				break;
+			}
 			asked++;
 			wk_agent_probe(&w, 25, r[1] & 1 ? "220 " : NULL, r[2], probed, &page);
 			at += 3;

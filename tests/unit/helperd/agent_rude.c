@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../../kext/include/xen/io/xs_wire.h"
 #include "line.h"
 #include "../unit.h"
 
@@ -143,10 +144,84 @@ static void noise_is_skipped(void)
 	line_down();
 }
 
+/* An agent that fetches from xenstore gets all of it, in order, and no more. */
+static uint8_t fetched[200000];
+static size_t nfetched;
+static unsigned int ends;
+
+static void collect(void *arg, const struct frame *f)
+{
+	(void)arg;
+	if (f->type == FRAME_DATA) {
+		memcpy(fetched + nfetched, f->data, f->len);
+		nfetched += f->len;
+	}
+	ends += f->type == FRAME_EOF;
+}
+
+static int fetch(struct frame_in *in)
+{
+	static char path[] = FRAME_LANE_NODE;
+	static char out[4096];
+	struct xs_request r = { .type = XS_READ, .payload = path, .len = sizeof(path) };
+	int n = wk_xs_request(half.xs, &r, out);
+
+	frame_eat(in, out, n > 0 ? (size_t)n : 0, collect, NULL);
+	line_run(2);
+	return n;
+}
+
+static void input_is_fetched(void)
+{
+	static char data[45000];
+	static struct frame_in in;
+	unsigned int asked = 0;
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (char)(i * 7 + (i >> 8));
+	line_plug();
+	/* Nobody has asked for it: by the ring. */
+	hello();
+	CHECK(fetch(&in) == 0);
+	guest_frame(FRAME_LANE, 0, 0, NULL, 0);
+	run_one();
+	guest_frame(FRAME_STARTED, 0, 1, NULL, 0);
+	heard = 0;
+	for (size_t i = 0; i < 3; i++) {
+		line_write(data, sizeof(data), i == 2);
+		guest_says("", 0);
+		/* The second write does not fit into the window: its rest waits for credit. */
+		CHECK((answered == 6) == (i == 0));
+		while (fetch(&in) > 0)
+			;
+		CHECK(nfetched == (i ? sizeof(data) * (i - 1) + FRAME_WINDOW : sizeof(data)), "%zu", nfetched);
+		if (i)
+			guest_frame(FRAME_CREDIT, 0, 1, "\310\257\0\0", 4);	/* 45000 */
+		while (fetch(&in) > 0)
+			;
+		CHECK(nfetched == sizeof(data) * (i + 1) && answered == 6 && ends == (i == 2));
+	}
+	guest_hears();
+	CHECK(!heard_types[FRAME_DATA] && !heard_types[FRAME_EOF]);
+	asked = heard_types[FRAME_FETCH];
+	CHECK(asked == 5 && !in.lost, "%u", asked);
+	for (size_t i = 0; i < nfetched; i++)
+		if ((char)fetched[i] != data[i % sizeof(data)]) {
+			CHECK(0, "%zu", i);
+			break;
+		}
+	/* What waits for one agent is not for the next. */
+	line_write(data, 100, 0);
+	hello();
+	CHECK(fetch(&in) == 0 && !half_killed[0]);
+	line_down();
+}
+
 int main(void)
 {
 	alarm(300);
 	RUN(lies_end_the_liar_s_commands_only);
 	RUN(noise_is_skipped);
+	RUN(input_is_fetched);
 	UNIT_END();
 }

@@ -76,7 +76,7 @@ $(OUT)/nomem: helperd/nomem.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)
 AGENT_HDRS := $(wildcard $(HELPERD)/agent/*.h)
 $(OUT)/test-agent: $(wildcard $(HELPERD)/agent/*.c) $(AGENT_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) -Wno-format-truncation -o $@ $(filter %.c,$^) -lz
-$(OUT)/agent $(OUT)/agent_rude: $(OUT)/%: helperd/%.c helperd/line.c $(addprefix $(HELPERD)/worker/,agent.c agent_exec.c ring.c) $(HELPERD)/agent/frame.c \
+$(OUT)/agent $(OUT)/agent_rude: $(OUT)/%: helperd/%.c helperd/line.c $(addprefix $(HELPERD)/worker/,agent.c agent_exec.c agent_lane.c ring.c) $(HELPERD)/agent/frame.c \
 		$(HELPERD)/lib/proto.c $(HD_HALF) $(OUT)/test-agent $(HD_HDRS) $(AGENT_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -DAGENT='"$(OUT)/test-agent"' -DWK_EXEC_START_MS=3000u \
 		-DWK_AGENT_PING_MS=300u -DWK_AGENT_SILENT_MS=4000u -o $@ $(filter %.c,$^) -ljansson -lz
