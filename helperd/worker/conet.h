@@ -61,6 +61,7 @@ struct conet_headers {			/* of a whole TCP or UDP packet */
 #define TCP_LEN		20u
 #define UDP_LEN		8u
 #define TCP_SYN		0x02u
+#define TCP_RST		0x04u
 #define TCP_ACK		0x10u
 #define PROTO_ICMP	1u
 #define PROTO_TCP	6u
@@ -81,6 +82,8 @@ static inline uint32_t conet_type(const uint8_t *frame, uint32_t len)
 bool conet_headers(const uint8_t *frame, uint32_t len, struct conet_headers *h);
 uint16_t conet_sum(const uint8_t *data, uint32_t len, uint64_t start);
 void conet_complete(uint8_t *frame, const struct conet_headers *h);	/* the L4 checksum */
+/* Turns a SYN of the guest's into the answer of a host that has no such port; its length. */
+uint32_t conet_refuse(uint8_t *frame, struct conet_headers *h);
 /* A SYN of the guest's promises to take segments of this size (its rings take them whole). */
 void conet_raise_mss(uint8_t *frame, const struct conet_headers *h, uint16_t mss);
 /* A frame larger than the guest's MTU becomes one large segment. */

@@ -118,6 +118,46 @@ void conet_complete(uint8_t *frame, const struct conet_headers *h)
 	memcpy(field, &sum, 2);
 }
 
+/* ---- refusals ------------------------------------------------------------------- */
+
+static void conet_swap(uint8_t *a, uint8_t *b, uint32_t n)
+{
+	while (n--) {
+		uint8_t x = *a;
+
+		*a++ = *b;
+		*b++ = x;
+	}
+}
+
+uint32_t conet_refuse(uint8_t *frame, struct conet_headers *h)
+{
+	uint8_t *ip = frame + h->l3, *tcp = frame + h->l4;
+	uint32_t next = ((uint32_t)conet_get16(tcp + 4) << 16 | conet_get16(tcp + 6)) + 1;
+	uint16_t sum;
+
+	conet_swap(frame, frame + 6, 6);
+	h->l4_len = TCP_LEN;
+	if (h->v6) {
+		conet_swap(ip + 8, ip + 24, 16);
+		put16(ip + 4, TCP_LEN);
+	} else {
+		conet_swap(ip + 12, ip + 16, 4);
+		put16(ip + 2, (uint16_t)(h->l4 - h->l3 + TCP_LEN));
+		memset(ip + 10, 0, 2);
+		sum = (uint16_t)~conet_sum(ip, h->l4 - h->l3, 0);
+		memcpy(ip + 10, &sum, 2);
+	}
+	conet_swap(tcp, tcp + 2, 2);
+	memset(tcp + 4, 0, TCP_LEN - 4);
+	put16(tcp + 8, (uint16_t)(next >> 16));
+	put16(tcp + 10, (uint16_t)next);
+	tcp[12] = 0x50;
+	tcp[13] = TCP_RST | TCP_ACK;
+	conet_complete(frame, h);
+	return h->l4 + TCP_LEN;
+}
+
 /* ---- segments -------------------------------------------------------------------- */
 
 /*

@@ -122,9 +122,18 @@ static void conet_slirp_input(struct conet_net *n, uint8_t *buffer, struct conet
 	struct conet_slirp *s = n->priv;
 	struct conet_headers h;
 
-	if (!conet_filter_allows(&s->filter, buffer, p->len, conet_slirp_ms()))
+	bool whole = conet_headers(buffer, p->len, &h);
+
+	if (!conet_filter_allows(&s->filter, buffer, p->len, conet_slirp_ms())) {
+		/* A program that tries is told at once, not left waiting. */
+		if (whole && h.protocol == PROTO_TCP && (buffer[h.l4 + 13] & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
+			struct conet_packet answer = { .data = buffer, .len = conet_refuse(buffer, &h), .good = true };
+
+			conet_to_guest(n, &answer);
+		}
 		return;
-	if (conet_headers(buffer, p->len, &h)) {
+	}
+	if (whole) {
 		if (p->blank)
 			conet_complete(buffer, &h);
 		if (h.v6 ? n->ring.gso6 : n->ring.gso4)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The end-to-end tests: main.ts --list, or main.ts NAME; called by tests/run. */
+import { conetTests } from "./conet_tests.ts";
 import { diskTests } from "./disk_tests.ts";
 import { execTests } from "./exec_tests.ts";
 import { hostTests } from "./host_tests.ts";
@@ -16,6 +17,7 @@ const tests: E2eTest[] = [
   ...diskTests,
   ...netTests,
   ...lifeTests,
+  ...conetTests,
 ];
 
 const name = Deno.args[0];

@@ -36,6 +36,8 @@ static void look(const uint8_t *data, uint32_t len, bool blank)
 		if (blank)
 			conet_complete(copy, &h);
 		conet_raise_mss(copy, &h, 32768);
+	} else if (conet_headers(copy, len, &h) && h.protocol == PROTO_TCP) {
+		MUST(conet_refuse(copy, &h) <= len);
 	}
 	conet_filter_note(&filter, copy, len, 1000);
 	conet_enlarge(&p);

@@ -438,6 +438,25 @@ static void segments(void)
 	CHECK(!p.gso && p.good && !p.blank && !p.head_len, "it is no larger than the guest's MTU");
 }
 
+static void refusals(void)
+{
+	struct conet_headers h;
+	uint8_t *tcp;
+
+	for (int v6 = 0; v6 < 2; v6++) {
+		build(v6, PROTO_TCP, 40, v6 ? "fd63:6f4c:694e::2" : "10.0.2.2");
+		CHECK(conet_headers(wire, wire_len, &h));
+		tcp = wire + h.l4;
+		memcpy(tcp, "\x9c\x40\x00\x19\xff\xff\xff\xff", 8);
+		wire_len = conet_refuse(wire, &h);
+		CHECK(conet_headers(wire, wire_len, &h) && h.l4_len == TCP_LEN && wire_len == h.l4 + TCP_LEN);
+		CHECK(check(&h) == 0 && tcp[13] == (TCP_RST | TCP_ACK));
+		CHECK(!memcmp(tcp, "\x00\x19\x9c\x40\0\0\0\0\0\0\0\0", 12), "ports swapped, the next byte");
+		CHECK(v6 ? wire[ETH_LEN + 23] == 2 : !memcmp(wire + ETH_LEN + 12, "\x0a\x00\x02\x02", 4));
+		CHECK(v6 || conet_sum(wire + ETH_LEN, IP4_LEN, 0) == 0xffff);
+	}
+}
+
 /* ---- the filter -------------------------------------------------------------------- */
 
 static void filter(void)
@@ -516,6 +535,7 @@ int main(void)
 	RUN(checksums);
 	RUN(headers_that_lie);
 	RUN(segments);
+	RUN(refusals);
 	RUN(filter);
 	RUN(answers);
 	UNIT_END();

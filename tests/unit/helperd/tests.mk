@@ -60,7 +60,7 @@ $(OUT)/disks: helperd/disks.c $(HD_BLOCK) $(HD_HDRS) | $(OUT)
 # The same for races between its threads.
 $(OUT)/block_tsan: helperd/block.c $(HD_BLOCK) $(HD_HDRS) | $(OUT)
 	$(CC) $(filter-out -fsanitize=%,$(CFLAGS)) -fsanitize=thread -Wno-tsan $(HD_BLOCK_CC) -o $@ $(filter %.c,$^) -ljansson
-$(OUT)/conet: helperd/conet.c $(HD_HALF) $(wildcard $(HELPERD)/worker/conet*.c) $(HD_HDRS) | $(OUT)
+$(OUT)/conet: helperd/conet.c $(HD_HALF) $(filter-out %_darwin.c,$(wildcard $(HELPERD)/worker/conet*.c)) $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) $(SLIRP_CFLAGS) -pthread -o $@ $(filter %.c,$^) \
 		-ljansson $(SLIRP_LIBS)
 
