@@ -4,7 +4,7 @@ import type { Command } from "#args";
 import tab from "@bomb.sh/tab/commander";
 import { paths } from "./paths.ts";
 
-const OF_VMS = ["start", "stop", "rm", "status", "wait", "console", "logs"];
+const OF_VMS = ["start", "stop", "rm", "status", "wait", "console", "logs", "exec", "shell"];
 const OF_DEFINITIONS = ["up", "validate"];
 
 export function describe(program: Command): Command {

@@ -51,7 +51,11 @@ export class GuestCommand {
     const self = new GuestCommand(client, name, output);
     self.#listen();
     try {
-      const { exec } = await client.call("exec.start", { name, ...command }, { signal });
+      const params = { name, ...command };
+      const { exec } = await patient(
+        () => client.call("exec.start", params, { signal }),
+        () => true,
+      );
       self.#exec = exec;
     } catch (error) {
       self.close();
@@ -124,15 +128,12 @@ export class GuestCommand {
   /** One at a time: a piece that was refused for being too early must not be overtaken. */
   async #send(part: Uint8Array, eof: boolean): Promise<void> {
     const params = { name: this.#name, exec: this.#exec ?? 0, data: bytesBase64(part), eof };
-    for (;;) {
-      try {
-        await this.#client.call("exec.write", params, { timeoutMs: Infinity });
-        return;
-      } catch (error) {
-        if (this.#over || (error instanceof CliError && error.name === "STATE")) return;
-        if (!(error instanceof CliError && error.name === "BUSY")) throw error;
-        await new Promise((resolve) => setTimeout(resolve, BUSY_MS));
-      }
+    const write = () => this.#client.call("exec.write", params, { timeoutMs: Infinity });
+    try {
+      await patient(write, () => !this.#over);
+    } catch (error) {
+      // It has ended, and will say so itself.
+      if (!this.#over && !(error instanceof CliError && error.name === "STATE")) throw error;
     }
   }
 
@@ -146,8 +147,8 @@ export class GuestCommand {
 
   /** Things that a command which has just ended need not hear. */
   #tell(method: "exec.signal" | "exec.resize", more: Record<string, number>): void {
-    if (this.#over) return;
-    this.#client.request(method, { name: this.#name, exec: this.#exec, ...more }).catch(() => {});
+    const params = { name: this.#name, exec: this.#exec, ...more };
+    patient(() => this.#client.request(method, params), () => !this.#over).catch(() => {});
   }
 
   close(): void {
@@ -156,5 +157,17 @@ export class GuestCommand {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+}
+
+/** Asks again while the helper or the agent is busy, as long as anybody cares. */
+async function patient<T>(call: () => Promise<T>, wanted: () => boolean): Promise<T> {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof CliError && error.name === "BUSY" && wanted())) throw error;
+      await new Promise((resolve) => setTimeout(resolve, BUSY_MS));
+    }
   }
 }

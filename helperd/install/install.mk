@@ -30,7 +30,7 @@ install-files:
 	@[ -x $(BUILD)/bin/colinux-worker ] && [ -s $(BUILD)/vhost/default ] || $(MAKE) all
 	$(submake) cli install BUILD=$(BUILD) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
 	install -d $(LIB_DIR)/images $(UNIT_DIR) $(DKMS_DIR)/helperd/proto
-	install -m 755 $(BUILD)/bin/colinuxd $(BUILD)/bin/colinux-worker $(LIB_DIR)/
+	install -m 755 $(BUILD)/bin/colinuxd $(BUILD)/bin/colinux-worker $(BUILD)/bin/colinux-agent $(LIB_DIR)/
 	install -m 644 $(BUILD)/images/shell.initrd $(LIB_DIR)/images/
 	cd $(BUILD)/vhost && for file in default $$(cat default)/vmlinuz $$(cat default)/initrd; do \
 		install -D -m 644 $$file $(LIB_DIR)/vhost/$$file || exit 1; done
