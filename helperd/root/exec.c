@@ -18,6 +18,7 @@
 #define HD_EXEC_DATA		16384u	/* in one event */
 #define HD_EXEC_REQUEST		(128u << 10)	/* of an exec.start, as text */
 #define HD_EXECS_PER_CLIENT	16u
+#define HD_EXECS_PER_VM		64u	/* those that do not want to end included */
 
 struct hd_exec {
 	struct hd_vm *vm;
@@ -54,7 +55,7 @@ static void hd_exec_end(struct hd_vm *vm, uint32_t id)
 int hd_exec_check(struct hd_vm *vm, const struct hd_req *r, struct err *e)
 {
 	const json_t *id = json_object_get(r->params, "exec");
-	unsigned int mine = 0;
+	unsigned int mine = 0, all = 0;
 	struct hd_exec *x;
 
 	if (strncmp(r->method->name, "exec.", 5))
@@ -66,10 +67,14 @@ int hd_exec_check(struct hd_vm *vm, const struct hd_req *r, struct err *e)
 				vm->name, (long long)json_integer_value(id));
 	}
 	for (struct hd_vm *v = vm->hd->vms; v; v = v->next)
-		for (x = v->execs; x; x = x->next)
+		for (x = v->execs; x; x = x->next) {
 			mine += x->client == r->client;
+			all += v == vm;
+		}
 	if (mine >= HD_EXECS_PER_CLIENT)
 		return err_set(e, CO_ELIMIT, "%u commands run over this connection already", mine);
+	if (all >= HD_EXECS_PER_VM)
+		return err_set(e, CO_ELIMIT, "%u commands run in %s already", all, vm->name);
 	if (json_dumpb(r->params, NULL, 0, JSON_COMPACT) > HD_EXEC_REQUEST)
 		return err_set(e, CO_ETOOBIG, "the command is longer than %u bytes", HD_EXEC_REQUEST);
 	return 0;

@@ -182,6 +182,16 @@ static void limits(void)
 	client_close(&u);
 	free(big);
 	drop("a");
+	/* Commands that do not end when their clients go cannot pile up. */
+	boot("a");
+	for (int k = 0; k < 4; k++) {
+		client_open(&u, &d, 0);
+		for (int i = 0; i < 16; i++)
+			CHECK(start(&u, "a", "stubborn") > 0);
+		client_close(&u);
+	}
+	FAILS("LIMIT", "64 commands", &c, "exec.start", "{\"name\":\"a\",\"argv\":[\"x\"]}");
+	drop("a");
 }
 
 static void a_worker_that_lies_is_ended(void)

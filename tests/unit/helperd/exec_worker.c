@@ -15,6 +15,7 @@
 #define PIECE	12288			/* bytes, 16384 as text */
 #define FLOOD	(4u << 20)
 
+static int stubborn;
 static json_int_t next, flood_id;
 static unsigned int flood_sent, flood_credit;
 
@@ -77,6 +78,7 @@ static void start(const json_t *call, const json_t *params)
 			      "message", "no \033[2Jagent"));
 		return;
 	}
+	stubborn |= !strcmp(what, "stubborn");
 	if (!strcmp(what, "early"))
 		data(id, "stdout", "AAAA");
 	answer(call, json_pack("{s:I}", "exec", id));
@@ -128,7 +130,8 @@ static void call(const json_t *call)
 		flood();
 	} else if (!strcmp(method, "exec.end")) {
 		note("end", id);
-		say(json_pack("{s:s, s:I, s:i}", "event", "exec.exit", "exec", id, "signal", 1));
+		if (!stubborn)
+			say(json_pack("{s:s, s:I, s:i}", "event", "exec.exit", "exec", id, "signal", 1));
 	} else if (!strcmp(method, "vm.memoryMap")) {
 		note("sent", flood_sent);
 		answer(call, json_pack("{s:[]}", "regions"));
