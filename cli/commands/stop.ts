@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** colinux stop: the guest powers off. */
 import { duration, verb } from "#args";
-import type { Vm } from "../rpc/proto.ts";
+import type { Vm, VmState } from "../rpc/proto.ts";
 import { run } from "../ui/context.ts";
 
 export function stopCommand() {
@@ -28,6 +28,7 @@ A VM that does not run is left as it is.`,
         await withClient(context, async (client, host) => {
           const listing = await allVms(context, client);
           let vm = pickVm(listing.vms, name);
+          const before = vm.state;
           let forced = false;
           const done = client === undefined || !isLive(vm);
           if (!done) {
@@ -42,7 +43,7 @@ A VM that does not run is left as it is.`,
             await keepRecords(client, context.paths);
             await host.release(vm.name);
           }
-          const how = done ? "did not run" : forced ? "was ended by force" : ended(vm);
+          const how = done ? "did not run" : forced ? "was ended by force" : ended(vm, before);
           context.out.result({ vm, forced, already: done }, `${vm.name} ${how}.\n`, true);
         });
       })
@@ -50,6 +51,7 @@ A VM that does not run is left as it is.`,
 }
 
 /** A guest may crash while it powers off. */
-function ended(vm: Vm): string {
+function ended(vm: Vm, before: VmState): string {
+  if (before === "restarting") return "will not start again";
   return vm.state === "failed" ? `has ended: ${vm.reason}` : "has powered off";
 }

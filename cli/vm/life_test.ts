@@ -6,23 +6,22 @@ import { test, type World } from "../testing.ts";
 const TCP = ', "initrd": "builtin:shell", "ready": { "tcp": [{ "port": 587, "expect": "220 " }] }';
 const QUIET = { lines: ["Booting"] };
 
-/** Until the double has been asked for it, or whoever should ask has ended. */
-async function asked(world: World, method: string, by: Promise<unknown>): Promise<void> {
+/** Until the double has been asked so often, or whoever should ask has ended. */
+async function asked(world: World, method: string, by: Promise<unknown>, times = 1) {
   let over = false;
   by.then(() => over = true);
-  while (!over && !world.helper.calls.some((call) => call.method === method)) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  const calls = () => world.helper.calls.filter((call) => call.method === method).length;
+  while (!over && calls() < times) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 test("up waits for the checks and says for what", { web: QUIET }, async (world) => {
   const file = world.define("web", TCP);
-  const late = world.run(["up", file, "--timeout", "3s"]);
+  const late = world.run(["up", file, "--timeout", "8s"]);
   await asked(world, "vm.start", late);
   world.helper.become("web", { waiting: "port 587: connection refused" });
   const { code, err } = await late;
   assert.equal(code, 75);
-  assert.match(err, /not done after 3\.0 s: web is waiting for port 587: connection refused\n/);
+  assert.match(err, /not done after 8\.0 s: web is waiting for port 587: connection refused\n/);
   assert.match(err, /last lines of its console:\n {2}\| Booting\n/);
   assert.match(err, /web goes on/);
   assert.match((await world.run(["ls"])).out, /web +running .* waiting for port 587: conn/);
@@ -58,6 +57,8 @@ test("a VM that starts again by itself: up fails, wait waits", { web: QUIET }, a
 
   const wait = world.run(["wait", "--for", "ready", "--timeout", "20s"]);
   const again = world.run(["up", file, "--timeout", "20s"]);
+  // The first up was the first to subscribe; an up and a wait get their VM after that.
+  await asked(world, "events.subscribe", Promise.all([wait, again]), 3);
   await new Promise((resolve) => setTimeout(resolve, 300));
   world.helper.become("web", { state: "running" });
   world.helper.become("web", { state: "ready" });
@@ -65,6 +66,8 @@ test("a VM that starts again by itself: up fails, wait waits", { web: QUIET }, a
   assert.match((await again).out, /web is ready \(already\)/);
   assert.match((await world.run(["ls"])).out, /restarted once: the guest's kernel crashed/);
   assert.match((await world.run(["status"])).out, /restarts +1\n/);
+  world.helper.become("web", { state: "restarting" });
+  assert.match((await world.run(["stop"])).out, /^web will not start again\.\n/);
   const create = world.helper.calls.find(({ method }) => method === "vm.create")?.params;
   assert.equal(create?.restart, "on-failure");
 });

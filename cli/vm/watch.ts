@@ -65,7 +65,7 @@ export class VmWatch {
    */
   async until(client: RpcClient, current: Vm, wanted: Wanted, patient = false): Promise<Vm> {
     const { promise, resolve } = Promise.withResolvers<Vm>();
-    const failures = current.state === "restarting" ? -1 : current.restarts ?? 0;
+    const failures = current.restarts ?? 0;
     const look = (vm: Vm) => {
       const failed = !patient && vm.state === "restarting" && (vm.restarts ?? 0) > failures;
       if (isReached(vm.state, wanted) || isOver(vm.state) || failed) resolve(vm);

@@ -63,6 +63,7 @@ bool hd_restart_due(struct hd_vm *vm)
 		return false;
 	}
 	if (vm->asked) {
+		vm->restarts = vm->row = 0;
 		hd_restart_at(vm, 0);
 		return true;
 	}

@@ -14,13 +14,13 @@ log=$work/console.log
 mkdir -p "$cache" "$work"
 
 packages=systemd-sysv,dkms,make,gcc,linux-image-cloud-amd64,linux-headers-cloud-amd64
-packages=$packages,libjansson4,libseccomp2,liblzma5,liblz4-1,libzstd1,zlib1g
+packages=$packages,libjansson4,libseccomp2,liblzma5,liblz4-1,libzstd1,zlib1g,libslirp0
 
 # The system without coLinux: kept, it costs a minute.
 tar=$cache/root-1.tar
 if [ ! -s "$tar" ]; then
-	mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$tar.new"
-	mv "$tar.new" "$tar"
+	mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$cache/new.tar"
+	mv "$cache/new.tar" "$tar"
 fi
 
 root=$(mktemp -d)

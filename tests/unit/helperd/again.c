@@ -175,6 +175,15 @@ static void a_client_restarts(void)
 	json_decref(r);
 	json_decref(told("restarting"));
 	told_of("ready", "", 0);
+	/* One that had crashed and was restarted by a client counts anew. */
+	drop("a");
+	boot("a", "boot", "on-failure");
+	vm = told("ready");
+	kill((pid_t)number(vm, "pid"), SIGKILL);
+	json_decref(vm);
+	told_of("ready", "signal 9", 1);
+	DO(&c, "vm.restart", NAME("a"));
+	told_of("ready", "", 0);
 	/* One that does not run is started. */
 	DO(&c, "vm.stop", NAME("a"));
 	DO(&c, "vm.restart", NAME("a"));
@@ -279,6 +288,37 @@ static void an_end(void)
 	json_decref(wait_state(&c, "a", "restarting"));
 }
 
+/* With time to do so, all guests power off at once, and colinuxd waits for them. */
+static void guests_power_off_together(void)
+{
+	struct daemon p = { .dir = "", .patience = "60000" };
+	struct client main_client = c;
+	unsigned int off = 0;
+	json_t *line;
+
+	daemon_start(&p, "");
+	client_open(&c, &p, 0);
+	DO(&c, "events.subscribe", "{}");
+	for (char name[] = "a"; name[0] < 'd'; name[0]++) {
+		boot(name, "boot", "always");
+		json_decref(told("ready"));
+	}
+	boot("w", "crash", "always");
+	json_decref(told("restarting"));
+	kill(p.pid, SIGTERM);
+	while ((line = client_line(&c))) {
+		const json_t *vm = json_object_get(json_object_get(line, "params"), "vm");
+
+		off += !strcmp(text(vm, "state"), "stopped") && !strcmp(text(vm, "reason"), "the guest powered off");
+		json_decref(line);
+	}
+	CHECK(off == 3, "%u", off);
+	client_close(&c);
+	CHECK(daemon_end(&p, 0) == 0);
+	daemon_forget(&p);
+	c = main_client;
+}
+
 int main(void)
 {
 	/* Whatever hangs ends the test, as a failure. */
@@ -295,6 +335,7 @@ int main(void)
 	RUN(a_client_restarts);
 	RUN(health);
 	RUN(bad_checks);
+	RUN(guests_power_off_together);
 	RUN(an_end);
 	client_close(&c);
 	CHECK(daemon_end(&d, SIGTERM) == 0);

@@ -71,7 +71,8 @@ void daemon_start(struct daemon *d, const char *mood)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execl(program, program, "--socket", d->socket, "--device", d->device, "--worker",
 		      d->worker ? d->worker : WORKER,
-		      "--state", d->state, "--ports", d->ports, "--stop-timeout", "0", NULL);
+		      "--state", d->state, "--ports", d->ports, "--stop-timeout",
+		      d->patience ? d->patience : "0", NULL);
 		_exit(127);
 	}
 	/* It listens as soon as one can connect. */
