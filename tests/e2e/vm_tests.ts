@@ -116,7 +116,10 @@ async function panic(): Promise<void> {
 /** kill -9 of QEMU: a power cut of the virtual host; the next up works. */
 async function powerCut(): Promise<void> {
   await using box = await Sandbox.create("cut");
-  const file = await box.guest("vm", "co.stay", "co-init: ready");
+  const data = `${box.home}/data.img`;
+  await Deno.writeFile(data, new Uint8Array(1 << 20));
+  const disks = `"disks": [ { "name": "data", "path": "${data}" } ],`;
+  const file = await box.guest("vm", "co.stay", "co-init: ready", disks);
   await box.must("up", file);
   for (const process of await box.processes("qemu-system")) {
     Deno.kill(Number(process.split(" ")[0]), "SIGKILL");

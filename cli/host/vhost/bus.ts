@@ -4,7 +4,7 @@
  * bridges, a serial number for each, an answer when the host inside has seen
  * it. For disks.ts and vm_disks.ts, which know what the disks are.
  */
-import { BRIDGES, SLOTS } from "./layout.ts";
+import { BRIDGES, DISK_THREAD, SLOTS } from "./layout.ts";
 import type { Monitor } from "./qmp.ts";
 
 const PLUG_MS = 30_000;
@@ -58,6 +58,7 @@ export class DiskBus {
         id: `d${serial}`,
         drive: name,
         serial,
+        iothread: DISK_THREAD,
         // A flush of the host inside is a flush of the file; nobody else writes it.
         "write-cache": "on",
         "share-rw": false,

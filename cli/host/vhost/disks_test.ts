@@ -4,7 +4,7 @@ import { CliError } from "../../ui/errors.ts";
 import type { DiskRequest } from "../host.ts";
 import { DiskBus } from "./bus.ts";
 import { Disks } from "./disks.ts";
-import { BRIDGES, SLOTS } from "./layout.ts";
+import { BRIDGES, DISK_THREAD, SLOTS } from "./layout.ts";
 import { FakeMonitor } from "./testing.ts";
 import { diskNode, VmDisks } from "./vm_disks.ts";
 
@@ -46,6 +46,7 @@ Deno.test("disks: a VM's disk comes, and goes with it; the next plug sees its ne
   const added = monitor.commands.find(({ command }) => command === "device_add")?.args;
   assert.equal(added?.["share-rw"], false);
   assert.equal(added?.["write-cache"], "on");
+  assert.equal(added?.iothread, DISK_THREAD);
   const before = monitor.commands.length;
   await vmDisks.release("mail");
   assert.deepEqual(monitor.names().slice(before), ["device_del", "blockdev-del"]);

@@ -7,9 +7,14 @@ import type { Paths } from "../../ui/paths.ts";
 
 /** Streams to colinuxd at once; a virtio-serial device has 31 ports. */
 export const PORTS = 28;
-/** Read-only disks at once: two PCI bridges of 31 slots. */
+/** Disks at once: two PCI bridges of 31 slots. */
 export const BRIDGES = 2;
 export const SLOTS = 31;
+/**
+ * QEMU's thread for all disks. In its main loop each request would wait until
+ * the emulated CPU lets go of QEMU's one lock: many times longer on a busy machine.
+ */
+export const DISK_THREAD = "disks";
 
 /**
  * Two networks, each QEMU's user network behind a NIC: the way out, and the way

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** QEMU's command line for a virtual host; machine.ts runs it. */
 import type { Accelerator } from "./accel.ts";
-import { BRIDGES, type Layout, PORTS, WAY_IN, WAY_OUT } from "./layout.ts";
+import { BRIDGES, DISK_THREAD, type Layout, PORTS, WAY_IN, WAY_OUT } from "./layout.ts";
 import { MIB, type VhostOptions } from "./options.ts";
 
 export interface Image {
@@ -74,6 +74,7 @@ export function qemuArguments(
   }
   args.push(...network(WAY_OUT, "ipv6-net=fd98:c011::/64"));
   args.push(...network(WAY_IN, "ipv6=off,restrict=on"));
+  args.push("-object", `iothread,id=${DISK_THREAD}`);
   for (let bridge = 1; bridge <= BRIDGES; bridge++) {
     args.push("-device", `pci-bridge,id=bridge${bridge},chassis_nr=${bridge}`);
   }
