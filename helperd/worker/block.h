@@ -21,6 +21,13 @@
 #define WK_DISK_SEGMENTS	256u	/* of one request: 1 MiB */
 #define WK_DISK_NAME		40u
 #define WK_DISK_ENTRIES		32u	/* of a one-page ring */
+/*
+ * A flush that failed.  Linux takes BLKIF_RSP_ERROR for an empty flush as "cannot
+ * flush at all": it reports success to whoever waits for his fsync.  Any other
+ * number is an I/O error, after which it does not flush any more either: hence
+ * write_through.
+ */
+#define WK_DISK_RSP_LOST	(-3)
 
 /* ---- block_file.c ------------------------------------------------------------ */
 
@@ -74,6 +81,7 @@ struct wk_disk {
 	pthread_t thread[WK_DISK_THREADS];
 	bool slow;			/* atomic: the last write took long */
 	bool no_peek;			/* atomic: the file system cannot tell what is cached */
+	bool write_through;		/* atomic: a flush failed: every write is flushed from then on */
 	bool complained;		/* atomic: an error was logged */
 	struct wk_disk_request requests[WK_DISK_ENTRIES];
 };
@@ -89,6 +97,8 @@ void wk_disk_end(struct wk_disk *d);	/* waits for what runs */
 /* A read or a write that is allowed: where its data is; false: not for us. */
 bool wk_disk_prepare(struct wk_disk *d, struct wk_disk_request *r, bool *write);
 void wk_disk_done(struct wk_disk *d, struct wk_disk_request *r, xen_s16 status);
+
+void wk_disk_complain(struct wk_disk *d, const char *what, int error);	/* in the log, once */
 
 /* ---- block_aio.c ---------------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
  * cache and between the device and the guest's pages without a copy, and only if
  * that takes no waiting (RWF_NOWAIT).  What the kernel refuses (a hole to be filled,
  * an odd alignment, a full queue) is left to the disk's threads, and what ends
- * short or badly is done again by them: they know what to say about it.
+ * short is done again by them.
  *
  * On a host with one CPU this halves the switches that a request costs.
  */
@@ -92,7 +92,8 @@ void wk_aio_start(struct wk_disk *d)
 
 	/* What comes behind a barrier waits with it. */
 	while (!d->alone && (r = *p) && r->entry.req.operation != BLKIF_OP_WRITE_BARRIER) {
-		if (r->by_thread || !wk_disk_prepare(d, r, &write)) {
+		if (r->by_thread || !wk_disk_prepare(d, r, &write) ||
+		    (write && __atomic_load_n(&d->write_through, __ATOMIC_RELAXED))) {
 			p = &r->next;
 			continue;
 		}
@@ -111,6 +112,19 @@ void wk_aio_start(struct wk_disk *d)
 			at += (uint32_t)taken;
 		else
 			wk_aio_hand_over(d, list[at++]);
+	}
+}
+
+/* The lock is held. */
+static void wk_aio_ended(struct wk_disk *d, struct wk_disk_request *r, int64_t result)
+{
+	if (result == (int64_t)r->bytes) {
+		wk_disk_done(d, r, BLKIF_RSP_OKAY);
+	} else if (result >= 0 || result == -EAGAIN || result == -EINVAL || result == -EOPNOTSUPP) {
+		wk_aio_hand_over(d, r);
+	} else {
+		wk_disk_complain(d, r->operation == BLKIF_OP_READ ? "read" : "write", (int)-result);
+		wk_disk_done(d, r, BLKIF_RSP_ERROR);
 	}
 }
 
@@ -133,10 +147,7 @@ void wk_aio_ready(void *disks, short revents)
 			struct wk_disk *d = r->disk;
 
 			pthread_mutex_lock(&d->lock);
-			if (e[i].res == (int64_t)r->bytes)
-				wk_disk_done(d, r, BLKIF_RSP_OKAY);
-			else
-				wk_aio_hand_over(d, r);
+			wk_aio_ended(d, r, e[i].res);
 			pthread_mutex_unlock(&d->lock);
 			touched |= 1u << d->number;
 		}

@@ -151,7 +151,7 @@ static void wk_disk_will_wait(struct wk_disk *d)
 		wk_port_raise(d->w, port);
 }
 
-static void wk_disk_complain(struct wk_disk *d, const char *what, int error)
+void wk_disk_complain(struct wk_disk *d, const char *what, int error)
 {
 	if (!__atomic_exchange_n(&d->complained, true, __ATOMIC_RELAXED))
 		log_line(LOG_WARNING, "disk %s: %.200s: %s: %s; the guest sees an I/O error", d->file.name,
@@ -314,11 +314,16 @@ bool wk_disk_prepare(struct wk_disk *d, struct wk_disk_request *r, bool *write)
 static xen_s16 wk_disk_transfer(struct wk_disk *d, struct wk_disk_request *r)
 {
 	bool write;
+	int error;
 
 	if (!wk_disk_prepare(d, r, &write))
 		return BLKIF_RSP_ERROR;
-	return write ? wk_disk_status(d, "write", wk_disk_write(d, r))
-		     : wk_disk_status(d, "read", wk_disk_move(d, r, false));
+	if (!write)
+		return wk_disk_status(d, "read", wk_disk_move(d, r, false));
+	error = wk_disk_write(d, r);
+	if (!error && LOAD(d->write_through))
+		error = wk_disk_flush(&d->file);
+	return wk_disk_status(d, "write", error);
 }
 
 /* Flush, and the data that may come with it; a barrier's data is flushed too. */
@@ -334,12 +339,15 @@ static xen_s16 wk_disk_sync(struct wk_disk *d, struct wk_disk_request *r)
 		return BLKIF_RSP_ERROR;
 	wk_disk_will_wait(d);
 	error = wk_disk_flush(&d->file);
-	if (error || !q->nr_segments)
-		return wk_disk_status(d, "flush", error);
-	error = wk_disk_write(d, r);
-	if (error || q->operation == BLKIF_OP_FLUSH_DISKCACHE)
-		return wk_disk_status(d, "write", error);
-	return wk_disk_status(d, "flush", wk_disk_flush(&d->file));
+	if (!error && q->nr_segments)
+		error = wk_disk_write(d, r);
+	if (!error && q->nr_segments && q->operation == BLKIF_OP_WRITE_BARRIER)
+		error = wk_disk_flush(&d->file);
+	if (!error)
+		return BLKIF_RSP_OKAY;
+	STORE(d->write_through, true);
+	wk_disk_complain(d, "flush", error);
+	return WK_DISK_RSP_LOST;
 }
 
 static xen_s16 wk_disk_trim(struct wk_disk *d, const struct blkif_request_discard *q)

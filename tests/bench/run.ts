@@ -9,6 +9,7 @@ import { codom, hello, hostile, hostWithGuests, require } from "../machine/guest
 import { Host, MAX_CPU } from "../machine/host.ts";
 import { BUILD, GUEST, guestInitrd } from "../machine/paths.ts";
 import { netRows } from "./net.ts";
+import { diskRows } from "./disk.ts";
 import { type Row, table, type Toggles } from "./table.ts";
 
 /** Limits of the ratios, as the project demands; the rest is shown only. */
@@ -177,7 +178,7 @@ async function main(): Promise<void> {
   });
   const trip = await roundTrip(host);
   require(trip.trips >= 400_000, `only ${trip.trips} round trips for 400,000 yields`);
-  rows.push(await countedBoot(host), await wallBoot(), ...await netRows());
+  rows.push(await countedBoot(host), await wallBoot(), ...await diskRows(), ...await netRows());
   const c = counters(full);
   const extra = {
     monitorBytes: Number(status.get("monitor_bytes")),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The end-to-end tests: main.ts --list, or main.ts NAME; called by tests/run. */
 import { conetTests } from "./conet_tests.ts";
+import { blockTests } from "./block_tests.ts";
 import { diskTests } from "./disk_tests.ts";
 import { execTests } from "./exec_tests.ts";
 import { hostTests } from "./host_tests.ts";
@@ -15,6 +16,7 @@ const tests: E2eTest[] = [
   ...execTests,
   ...hostTests,
   ...diskTests,
+  ...blockTests,
   ...netTests,
   ...lifeTests,
   ...conetTests,

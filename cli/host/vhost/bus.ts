@@ -62,6 +62,9 @@ export class DiskBus {
         // A flush of the host inside is a flush of the file; nobody else writes it.
         "write-cache": "on",
         "share-rw": false,
+        // A full disk is an error for whoever writes; by itself QEMU would stop all VMs.
+        werror: "report",
+        rerror: "report",
         bus: `bridge${1 + Math.floor(slot / SLOTS)}`,
         addr: (1 + slot % SLOTS).toString(16),
       });

@@ -47,6 +47,7 @@ Deno.test("disks: a VM's disk comes, and goes with it; the next plug sees its ne
   assert.equal(added?.["share-rw"], false);
   assert.equal(added?.["write-cache"], "on");
   assert.equal(added?.iothread, DISK_THREAD);
+  assert.equal(added?.werror, "report");
   const before = monitor.commands.length;
   await vmDisks.release("mail");
   assert.deepEqual(monitor.names().slice(before), ["device_del", "blockdev-del"]);

@@ -264,9 +264,6 @@ static void errors_of_the_host_reach_the_guest(void)
 	CHECK(front_do(0, (struct front_io){ BLKIF_OP_READ, 0, 0, 1, 0, 0, 0 }) == BLKIF_RSP_ERROR);
 	host_error = ENOSPC;
 	CHECK(front_do(0, (struct front_io){ BLKIF_OP_WRITE, 0, 0, 1, 0, 0, 0 }) == BLKIF_RSP_ERROR);
-	host_error = EIO;
-	CHECK(front_do(0, (struct front_io){ BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0, 0, 0, 0 }) == BLKIF_RSP_ERROR);
-	CHECK(front_do(0, (struct front_io){ BLKIF_OP_WRITE_BARRIER, 0, 0, 1, 0, 0, 0 }) == BLKIF_RSP_ERROR);
 	host_error = 0;
 	/* A limit on the file's size: a part is written, the rest is refused by a signal. */
 	getrlimit(RLIMIT_FSIZE, &all);
@@ -278,6 +275,26 @@ static void errors_of_the_host_reach_the_guest(void)
 	CHECK(!truncate(front_path[0], 4096));
 	CHECK(front_do(0, (struct front_io){ BLKIF_OP_READ, 8, 0, 1, 0, 0, 0 }) == BLKIF_RSP_ERROR);
 	CHECK(front_do(0, (struct front_io){ BLKIF_OP_READ, 4, 0, 1, 0, 0, 0 }) == BLKIF_RSP_ERROR);
+	front_down();
+}
+
+/* Linux must not believe that a flush which failed is none that is needed. */
+static void a_flush_that_fails_makes_every_write_a_flush(void)
+{
+	unsigned int flushes;
+
+	front_files(SIZE);
+	front_up(DISK0, front_path[0]);
+	CHECK(front_do(0, (struct front_io){ BLKIF_OP_WRITE, 0, 0, 1, 0, 0, 0 }) == OKAY && !host_flushes);
+	host_error = EIO;
+	CHECK(front_do(0, (struct front_io){ BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0, 0, 0, 0 }) == WK_DISK_RSP_LOST);
+	CHECK(front_do(0, (struct front_io){ BLKIF_OP_WRITE_BARRIER, 0, 0, 1, 0, 0, 0 }) == WK_DISK_RSP_LOST);
+	host_error = 0;
+	flushes = host_flushes;
+	CHECK(front_do(0, (struct front_io){ BLKIF_OP_WRITE, 0, 0, 1, 0, 0, 0 }) == OKAY);
+	CHECK(host_flushes == flushes + 1);
+	CHECK(front_do(0, (struct front_io){ BLKIF_OP_WRITE, 64, 0, 20, 0, 0, 1 }) == OKAY);
+	CHECK(host_flushes == flushes + 2);
 	front_down();
 }
 
@@ -433,6 +450,8 @@ int main(void)
 	RUN(what_is_not_allowed_is_an_error);
 	RUN_IN_THREADS(flush_barrier_and_discard);
 	RUN_IN_THREADS(errors_of_the_host_reach_the_guest);
+	RUN(a_flush_that_fails_makes_every_write_a_flush);
+	RUN_IN_THREADS(a_flush_that_fails_makes_every_write_a_flush);
 	RUN_IN_THREADS(a_disk_that_hangs_is_alone_in_it);
 	RUN(a_broken_ring_is_served_no_more);
 	RUN(notices_come_only_when_asked_for);
