@@ -74,7 +74,12 @@ class VirtualHost implements Host {
   }
 
   async release(vm: string): Promise<void> {
-    await this.#call("release", { vm });
+    try {
+      await this.#call("release", { vm });
+    } catch (error) {
+      // A host that ends lets everything go.
+      if (!(error instanceof CliError) || error.name !== "HOSTDOWN") throw error;
+    }
   }
 
   async status(): Promise<HostStatus> {

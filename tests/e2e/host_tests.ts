@@ -106,9 +106,34 @@ async function tooLarge(): Promise<void> {
   require(await box.qemus() === 0, "nothing was started");
 }
 
+/** A crontab's line: no variable at all, the root folder; nothing printed, the exit code says it. */
+async function cron(): Promise<void> {
+  await using box = await Sandbox.create("cron");
+  const file = await box.guest("vm", "co.stay", "co-init: ready");
+  const line = (words: string) =>
+    box.run([
+      "sh",
+      "-c",
+      `cd / && exec env -i COLINUX_HOST=virtual COLINUX_HOME=${box.home}/state ` +
+      `${BUILD}/bin/colinux ${words}`,
+    ]);
+  const rows: [string, number][] = [
+    [`up -q ${file}`, 0],
+    ["status -q vm", 0],
+    ["stop -q --force vm", 0],
+    ["status -q vm", 3],
+  ];
+  for (const [words, expected] of rows) {
+    const { code, out, err } = await line(words);
+    require(code === expected, `${words}: exit code ${code}`);
+    require(out + err === "", `${words} -q says something: ${out}${err}`);
+  }
+}
+
 export const hostTests: E2eTest[] = [
   { name: "host-one", limit: 300, run: oneForAll },
   { name: "host-killed", limit: 400, run: killed },
   { name: "host-idle", limit: 400, run: idle },
+  { name: "cron", limit: 400, run: cron },
   { name: "host-too-large", limit: 120, run: tooLarge },
 ];

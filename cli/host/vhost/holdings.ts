@@ -37,7 +37,8 @@ export class Holdings {
   /** Returns when nothing of that VM's is left. */
   async release(vm: string): Promise<void> {
     this.#held.delete(vm);
-    for (const holder of this.#holders) await holder.release(vm);
+    // All are told now: what is made for the VM's next run while this waits is not meant.
+    await Promise.all(this.#holders.map((holder) => holder.release(vm)));
   }
 
   /** All VMs there are, whenever that has changed. */

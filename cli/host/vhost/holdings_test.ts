@@ -37,3 +37,24 @@ Deno.test("holdings: kept while the VM lives or will live again, let go when it 
   await holdings.release("web");
   assert.deepEqual(released, ["mail", "web", "web"]);
 });
+
+Deno.test("holdings: what a VM's next run gets while its last one is let go is not touched", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const order: string[] = [];
+  const slow = { release: () => promise };
+  const other = {
+    release: () => {
+      order.push("release");
+      return Promise.resolve();
+    },
+  };
+  const holdings = new Holdings([slow, other], () => {});
+  holdings.hold("mail");
+  holdings.look([vm("mail", "ready")]);
+  holdings.look([vm("mail", "stopped")]);
+  holdings.hold("mail");
+  order.push("made anew");
+  resolve();
+  await new Promise((done) => setTimeout(done, 0));
+  assert.deepEqual(order, ["release", "made anew"]);
+});
