@@ -7,7 +7,8 @@
 import { BRIDGES, DISK_THREAD, SLOTS } from "./layout.ts";
 import type { Monitor } from "./qmp.ts";
 
-const PLUG_MS = 30_000;
+/** Milliseconds on a quiet machine; one under load has its time. */
+const PLUG_MS = 120_000;
 
 export interface Plugged {
   readonly serial: string;
