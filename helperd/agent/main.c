@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -180,7 +181,8 @@ static int agent_open(void)
 
 		nanosleep(&pause, NULL);
 	}
-	if (tcgetattr(fd, &t))
+	/* Nobody else in the guest has a word on this line; udev would let the group tty. */
+	if (fchmod(fd, 0600) || ioctl(fd, TIOCEXCL) || tcgetattr(fd, &t))
 		return -1;
 	cfmakeraw(&t);
 	t.c_cflag |= CLOCAL;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* agent.c: the worker's end of the second console and the real agent: commands, ends, checks. */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -145,6 +148,24 @@ static void many_at_once(void)
 	line_down();
 }
 
+/* A line that others could write to would let them speak for root's commands. */
+static void nobody_else_has_a_word_on_the_line(void)
+{
+	struct stat s;
+	char name[64];
+	int how;
+	pid_t pid;
+
+	line_up();
+	CHECK(!ptsname_r(line, name, sizeof(name)) && !stat(name, &s) && (s.st_mode & 0777) == 0600);
+	CHECK(!chmod(name, 0666));
+	pid = fork();
+	if (!pid)
+		_exit(setuid(12345) ? 0 : open(name, O_RDWR | O_NOCTTY) < 0 ? errno : 0);
+	CHECK(waitpid(pid, &how, 0) == pid && WIFEXITED(how) && WEXITSTATUS(how) == EBUSY, "%x", (unsigned int)how);
+	line_down();
+}
+
 /* ---- the agent comes and goes ------------------------------------------------------------ */
 
 static void an_agent_that_dies_is_followed_by_the_next(void)
@@ -277,6 +298,7 @@ int main(void)
 	RUN(a_terminal_has_a_size);
 	RUN(a_command_ends_with_its_client);
 	RUN(many_at_once);
+	RUN(nobody_else_has_a_word_on_the_line);
 	RUN(an_agent_that_dies_is_followed_by_the_next);
 	RUN(a_silent_agent_is_an_error);
 	RUN(services_are_checked);

@@ -16,6 +16,7 @@
 
 extern struct xencons_interface *page;
 extern pid_t agent;
+extern int line;			/* the terminal's other end; -1: no agent */
 extern char output[2][ROOM];		/* of the newest command */
 extern size_t got[2];
 extern json_int_t answered, exec_id, exit_code, exit_signal;
