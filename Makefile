@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # coLinux: everything starts here.
-#   make             builds all of it        make up      boots a guest
+#   make             builds all of it        make up      boots the mail server
 #   make test        proves it               make check   style, types, house rules
 #   make bench       measures it             make soak    the long tests
 #   make tour        a walk through the code make clean   removes build/
@@ -23,7 +23,8 @@ DEBIAN_PACKAGES := \
 	build-essential gcc-12 git pkg-config python3 cpio kmod xz-utils lz4 zstd \
 	util-linux qemu-system-x86 \
 	libjansson-dev liblzma-dev liblz4-dev libzstd-dev zlib1g-dev libseccomp-dev \
-	libcap-dev libslirp-dev libglib2.0-dev libxen-dev clang llvm mmdebstrap e2fsprogs openssl iproute2 strace fio
+	libcap-dev libslirp-dev libglib2.0-dev libxen-dev clang llvm mmdebstrap e2fsprogs openssl iproute2 strace fio \
+	curl swaks mutt
 
 # Kernels of the virtual host: the first is the one that `make up` uses.
 HOST_KERNELS := linux-image-cloud-amd64
@@ -103,7 +104,7 @@ test-images: test-modules helper cli
 
 .PHONY: up test soak bench check tour
 up: all
-	@$(BUILD)/bin/colinux up configs/minimal.jsonc
+	@$(BUILD)/bin/colinux up configs/mailserver.jsonc
 
 .PHONY: test-build
 test-build: test-images

@@ -107,10 +107,10 @@ function disks(value: Record<string, unknown>): Finding[] {
         message: "a disk with a path has the size that it has: leave size out",
       });
     }
-    if (disk.mount !== undefined && !isRecord(value.image)) {
+    if (disk.mount !== undefined && value.image === undefined) {
       found.push({
         path: at("mount"),
-        message: "mount works with an image that is built from this definition",
+        message: "mount needs an image, whose list of file systems gets it",
       });
     }
     if (disk.mount !== undefined && disk.format === "none") {

@@ -122,7 +122,7 @@ Deno.test("keys that need another one say so", async () => {
     [
       '1:64 ready needs "console" or "tcp"',
       '1:78 health repeats the checks of "ready.tcp": add them',
-      "2:53 mount works with an image that is built from this definition",
+      "2:53 mount needs an image, whose list of file systems gets it",
       '2:83 tap needs "mode": "tap"',
     ],
   );

@@ -21,7 +21,7 @@ const diskEntry = z.strictObject({
     '"ext4": a new disk gets this file system; "none": it is all zero. Default: "ext4".',
   ).optional(),
   mount: text.regex(/^\/[^\s]*[^\s/]$/, { error: 'must be an absolute path such as "/srv"' })
-    .describe("Where the guest mounts it (built images only). Default: nowhere.").optional(),
+    .describe("Where the guest mounts it (with an image). Default: nowhere.").optional(),
   path: pathText.describe(
     "A raw file or a block device of this machine (relative to the definition), used as it is. " +
       "Default: a file in the VM's state folder, that coLinux makes.",

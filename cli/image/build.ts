@@ -151,13 +151,22 @@ async function makeTar(builder: Builder, folder: string, recipe: Recipe): Promis
   ];
   // As root in our own folder; a name space's users may not look into it.
   const env: Record<string, string> = Deno.uid() === 0 ? { TMPDIR: folder } : {};
-  const { code, lines } = await run("mmdebstrap", args, {
+  const [program = "", ...words] = [...await mountsOfItsOwn(), "mmdebstrap", ...args];
+  const { code, lines } = await run(program, words, {
     cwd: folder,
     env,
     signal: builder.signal,
     onLine: (line) => builder.newest(line),
   });
   if (code !== 0) throw explain(folder, recipe, lines);
+}
+
+/** root's mmdebstrap mounts /proc and the like: they go with it, however it ends. */
+async function mountsOfItsOwn(): Promise<string[]> {
+  if (Deno.uid() !== 0) return [];
+  const words = ["unshare", "--mount", "--"];
+  const [program = "", ...args] = words;
+  return (await run(program, [...args, "true"])).code === 0 ? words : [];
 }
 
 /** What apt needs to reach its sources from this machine: proxies, certificates. */

@@ -2,6 +2,7 @@
 /** The image that a definition means: from the store, from a file, or built now. */
 import type { BuiltImage, ImageSpec } from "../config/definition.ts";
 import type { Context } from "../ui/context.ts";
+import { CliError, EXIT } from "../ui/errors.ts";
 import { importImage } from "./archive.ts";
 import { buildImage } from "./build.ts";
 import { recipeOf } from "./recipe.ts";
@@ -21,7 +22,21 @@ export async function findOrBuild(
   options: FindOptions,
 ): Promise<Image | undefined> {
   if ("file" in wanted) return await importImage(context, wanted.file);
+  if (Deno.build.os !== "linux") return await imported(context, name);
   return await fromRecipe(context, wanted, name, options);
+}
+
+/** Where nothing can be built: the image that was built elsewhere for a definition of this name. */
+async function imported(context: Context, name: string): Promise<Image> {
+  const images = await new Store(context.paths).list();
+  const newest = images.findLast(({ manifest }) => manifest.name === name);
+  if (newest !== undefined) return newest;
+  throw new CliError(`there is no image for ${name}, and this machine cannot build one`, {
+    name: "NOENT",
+    hint: `on a Debian machine: colinux image build ${name}; colinux image export ${name} FILE; ` +
+      "here: colinux image import FILE",
+    exit: EXIT.noInput,
+  });
 }
 
 async function fromRecipe(

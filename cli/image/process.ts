@@ -133,8 +133,8 @@ export function failed(
   if (lines.some((line) => /no space left on device|disk quota exceeded/i.test(line))) {
     return new CliError(`${what}: no space is left${folder === undefined ? "" : ` in ${folder}`}`, {
       name: "NOSPACE",
-      hint: "an image takes about 3 GiB while it is built: make room, or name another folder by " +
-        "COLINUX_HOME",
+      hint: "make room there: an image takes about 3 GiB while it is built, and a VM's disk as " +
+        "much as the guest has written",
       exit: EXIT.cantCreate,
       detail,
     });

@@ -36,17 +36,31 @@ chmod 0730 $queue/maildrop
 chmod 0710 $queue/public
 mkdir -p $queue/pid
 
-# Whole or absent: a power cut leaves no half of it.
+# Whole or absent: a power cut leaves no half of it. Whoever trusts it trusts this
+# server and nothing that it might sign.
 if [ ! -s $tls/key.pem ] || [ ! -s $tls/cert.pem ]; then
-	names="DNS:localhost,DNS:$DOMAIN,DNS:$(hostname),IP:127.0.0.1,IP:::1"
+	cat > $tls/request <<-END
+		[req]
+		distinguished_name = name
+		x509_extensions = extensions
+		prompt = no
+		[name]
+		CN = $(hostname)
+		[extensions]
+		basicConstraints = critical, CA:FALSE
+		keyUsage = critical, digitalSignature
+		extendedKeyUsage = serverAuth
+		subjectKeyIdentifier = hash
+		subjectAltName = DNS:localhost, DNS:$DOMAIN, DNS:$(hostname), IP:127.0.0.1, IP:::1
+	END
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 \
-		-subj "/CN=$DOMAIN" -addext "subjectAltName=$names" \
-		-keyout $tls/key.new -out $tls/cert.new 2>/dev/null
+		-config $tls/request -keyout $tls/key.new -out $tls/cert.new
 	chmod 0600 $tls/key.new
 	sync $tls/key.new $tls/cert.new
 	mv $tls/key.new $tls/key.pem
 	mv $tls/cert.new $tls/cert.pem
 	sync $tls
+	rm $tls/request
 fi
 
 # Accounts: those of this root that the disk does not know yet. A password that

@@ -6,6 +6,8 @@ import { diskTests } from "./disk_tests.ts";
 import { execTests } from "./exec_tests.ts";
 import { hostTests } from "./host_tests.ts";
 import { inputTests } from "./input_tests.ts";
+import { mailKillTests } from "./mail_kill_tests.ts";
+import { mailTests } from "./mail_tests.ts";
 import { netTests } from "./net_tests.ts";
 import { lifeTests } from "./life_tests.ts";
 import { type E2eTest, vmTests } from "./vm_tests.ts";
@@ -20,11 +22,13 @@ const tests: E2eTest[] = [
   ...netTests,
   ...lifeTests,
   ...conetTests,
+  ...mailTests,
+  ...mailKillTests,
 ];
 
 const name = Deno.args[0];
 if (name === "--list") {
-  for (const test of tests) console.log(`${test.name} ${test.limit}`);
+  for (const { name, limit, soak } of tests) console.log(`${name} ${limit}${soak ? " soak" : ""}`);
 } else {
   const test = tests.find((t) => t.name === name);
   if (!test) {

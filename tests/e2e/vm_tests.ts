@@ -5,6 +5,8 @@ import { require, requireMatch, Sandbox } from "./sandbox.ts";
 export interface E2eTest {
   name: string;
   limit: number;
+  /** Only with --soak. */
+  soak?: boolean;
   run(): Promise<void>;
 }
 
