@@ -358,6 +358,7 @@ void hd_vm_get(struct hd_req *r)
 		"passages", "interrupts", "nmis", "nmis_in_monitor", "slow_paths", "page_faults", "fills",
 		"injected", "hypercalls", "cr3_writes", "wp_toggles", "shadow_allocs", "shadow_recycles",
 		"unsyncs", "resyncs", "emulated", "timer_exits", "blocks", "run_ns", "notices",
+		"longest_off",
 	};
 	struct hd_vm *vm = hd_vm_of(r);
 	json_t *list = json_array(), *o;

@@ -82,7 +82,7 @@ struct co_vm {
 
 /* What is the same for every VM: found once when the kext loads. */
 struct co_host {
-	u32 protect, user_view;
+	u32 protect, user_view, measure;
 	u32 la57, has_xsave, has_debugctl, has_pebs, has_rtit;
 	u64 xcr0_mask, phys_mask;
 	u64 obstacles, features;

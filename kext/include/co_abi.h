@@ -223,6 +223,8 @@ struct co_counters {
 	co_u64 timer_exits, blocks;
 	co_u64 run_ns;			/* time inside the guest world */
 	co_u64 notices;			/* ports that the guest notified */
+	co_u64 longest_off;		/* TSC ticks, only if the module measures: the longest
+					 * stretch of the monitor's with interrupts off */
 };
 
 struct co_vm_status {
@@ -271,9 +273,9 @@ _Static_assert(sizeof(struct co_vcpu_run) == 264, "co_vcpu_run");
 _Static_assert(sizeof(struct co_event) == 16, "co_event");
 _Static_assert(sizeof(struct co_events) == 256, "co_events");
 _Static_assert(sizeof(struct co_vm_kill) == 168, "co_vm_kill");
-_Static_assert(sizeof(struct co_counters) == 160, "co_counters");
+_Static_assert(sizeof(struct co_counters) == 168, "co_counters");
 _Static_assert(sizeof(struct co_trace_entry) == 48, "co_trace_entry");
-_Static_assert(sizeof(struct co_vm_status) == 368, "co_vm_status");
+_Static_assert(sizeof(struct co_vm_status) == 376, "co_vm_status");
 _Static_assert(sizeof(struct co_trace) == 24, "co_trace");
 
 #endif

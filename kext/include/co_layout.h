@@ -203,7 +203,7 @@ struct mon_vm {
 	co_u32 la57;
 	co_u32 vcpus;
 	co_u32 has_xsave;
-	co_u32 host_tsc_khz;
+	co_u32 measure;			/* counters.longest_off is kept */
 	co_u64 xcr0_mask;		/* what a guest may set */
 
 	/* host half -> monitor, any time */
@@ -303,7 +303,9 @@ struct mon_vcpu {
 			co_u8 new_root;		/* cr3_gfn changed */
 		};
 	};
-	co_u32 dr_live, pad2;
+	co_u32 dr_live;
+	co_u32 work;			/* units done since interrupts were last on */
+	co_u64 off_since;		/* TSC then, if it is measured */
 	co_u64 guest_cr0;		/* with TS as the guest has it */
 	struct co_counters counters;
 	struct mon_trap traps[256];

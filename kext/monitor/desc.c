@@ -43,9 +43,12 @@ s64 mon_hc_set_gdt(u64 va, u32 entries)
 		if (!p && i * 512 >= V->gdt_entries)
 			break;
 		V->gdt_gfn[i] = p ? gfns[i] : ~0ull;
-		for (k = 0; k < 512; k++)
+		for (k = 0; k < 512; k++) {
+			if (!(k & 63))
+				mon_work(200);
 			GDT[i * 512 + k] = p && i * 512 + k < entries ?
 				mon_desc_sanitize(mon_once(&p[k])) : 0;
+		}
 	}
 	V->gdt_entries = entries;
 	return 0;
@@ -74,6 +77,7 @@ s64 mon_set_ldt(u64 va, u32 entries)
 		u64 d[64];
 		u32 k, n = mon_min(entries - i, 64u);
 
+		mon_work(250);
 		if (mon_get(d, va + i * 8, n * 8)) {
 			entries = 0;
 			ret = -XEN_EFAULT;
@@ -95,6 +99,7 @@ s64 mon_hc_update_descriptor(u64 ma, u64 desc)
 
 	if (!p || (ma & 7) || FINFO(gfn)->shadow)
 		return -XEN_EINVAL;
+	mon_work(150);
 	p[index] = desc;
 	for (i = 0; i < MON_GDT_GUEST_PAGES && i * 512 < V->gdt_entries; i++)
 		if (V->gdt_gfn[i] == gfn && i * 512 + index < V->gdt_entries)

@@ -43,16 +43,24 @@ void mon_event_virq(u32 virq)
 		mon_event_set(port);
 }
 
+#define INBOX_SLICE	1024u	/* ports raised in one go; the worker may raise them all */
+
 void mon_event_inbox(void)
 {
 	u64 words = __atomic_exchange_n(&VM->inbox_summary, 0, __ATOMIC_SEQ_CST);
+	u32 n = 0;
 
 	while (words) {
 		u32 w = (u32)__builtin_ctzll(words);
 		u64 bits = __atomic_exchange_n(&VM->inbox[w], 0, __ATOMIC_SEQ_CST);
 
 		words &= words - 1;
-		while (bits) {
+		if (bits && n >= INBOX_SLICE) {		/* at the next exit */
+			__atomic_fetch_or(&VM->inbox[w], bits, __ATOMIC_SEQ_CST);
+			__atomic_fetch_or(&VM->inbox_summary, 1ull << w, __ATOMIC_SEQ_CST);
+			continue;
+		}
+		for (; bits; n++) {
 			u32 port = w * 64 + (u32)__builtin_ctzll(bits);
 
 			bits &= bits - 1;
@@ -83,9 +91,12 @@ static u32 new_port(void)
 {
 	u32 p;
 
-	for (p = CO_PORT_CONSOLE + 1; p < CO_MAX_PORTS; p++)
+	for (p = CO_PORT_CONSOLE + 1; p < CO_MAX_PORTS; p++) {
 		if (VM->ports[p].state == MON_PORT_FREE)
 			return p;
+		if (!(p & 63))
+			mon_work(40);
+	}
 	return 0;
 }
 
@@ -241,6 +252,7 @@ static s64 poll(u64 va)
 		return -XEN_EFAULT;
 	if (p.nr_ports > 128)
 		return -XEN_EINVAL;
+	mon_work(1000);		/* 128 ports at most */
 	for (i = 0; i < p.nr_ports; i++) {
 		if (mon_get(&port, p.ports + i * 4ull, 4))
 			return -XEN_EFAULT;

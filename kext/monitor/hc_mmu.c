@@ -56,6 +56,7 @@ s64 mon_hc_mmu_update(u64 va, u32 count, u32 *done)
 	for (*done = 0; *done < count; ++*done, va += sizeof(u)) {
 		const struct mmu_update *p = mon_at(va, 0);
 
+		mon_work(12);
 		if (p && (va & 4095) <= 4096 - sizeof(u)) {
 			u.ptr = mon_once(&p->ptr);
 			u.val = mon_once(&p->val);
@@ -180,6 +181,7 @@ s64 mon_hc_mmuext(u64 va, u32 count, u32 *done)
 	for (*done = 0; *done < count; ++*done, va += sizeof(op)) {
 		const volatile struct mmuext_op *p = mon_at(va, 0);
 
+		mon_work(80);		/* a page cleared or copied, at most */
 		if (p && (va & 4095) <= 4096 - sizeof(op)) {
 			op.cmd = p->cmd;
 			op.arg1.mfn = p->arg1.mfn;

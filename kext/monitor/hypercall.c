@@ -32,6 +32,7 @@ static s64 set_trap_table(u64 va)
 	for (n = 0; n < 257; n++, va += sizeof(ti)) {
 		struct mon_trap *t;
 
+		mon_work(12);
 		if (mon_get(&ti, va, sizeof(ti)))
 			return -XEN_EFAULT;
 		if (!ti.address)
@@ -361,6 +362,7 @@ static u64 multicall(struct mon_frame *f, u64 va, u64 count)
 			again(f, __HYPERVISOR_multicall);
 			return f->rax;
 		}
+		mon_work(40);
 		p = (va & 4095) <= 4096 - sizeof(m) ? mon_at(va, PF_W) : 0;
 		if (p)
 			fetch(&m, p);
@@ -445,6 +447,7 @@ void mon_hypercall(struct mon_frame *f)
 {
 	u32 op = (u32)f->rax;
 
+	mon_off();
 	COUNT(slow_paths);
 	COUNT(hypercalls);
 	if (op != __HYPERVISOR_mmu_update || !one_update(f))

@@ -146,6 +146,38 @@ static inline void mon_invlpg(u64 va)
 #define MSR_TSC_AUX	0xc0000103u
 #define MSR_SYSENTER_CS	0x174u
 
+/*
+ * Interrupts are off while C runs.  Whatever walks over guest data says how much it
+ * does, in units of about eight instructions; when it is too much, the host gets a
+ * turn right there, in the middle: mon_breathe crosses and comes back.  Nobody else
+ * changes this VM's tables meanwhile, and the live root is never taken apart.
+ */
+#define MON_WORK_MAX	5000u
+void mon_breathe(void);
+
+static inline void mon_work(u32 units)
+{
+	V->work += units;
+	if (V->work > MON_WORK_MAX)
+		mon_breathe();
+}
+
+/* Interrupts went off just now; they go on again in a moment. */
+static inline void mon_off(void)
+{
+	V->work = 0;
+	if (VM->measure)
+		V->off_since = mon_rdtsc();
+}
+
+void mon_measure(u64 what);
+
+static inline void mon_on(u64 what)
+{
+	if (VM->measure)
+		mon_measure(what);
+}
+
 /* mmu.c: the guest's own tables, and the door to its memory. */
 
 /*

@@ -82,6 +82,7 @@ void mon_shadow_init(void)
 		S(i)->next = VM->pool_free;
 		VM->pool_free = i;
 		VM->pool_free_count++;
+		mon_work(2);
 	}
 	VM->pool_hand = first;
 }
@@ -174,12 +175,14 @@ static void link_entry(u32 i, u32 index, u64 e, u32 c)
 static void release(u32 i)
 {
 	struct mon_shadow *s = S(i);
-	u32 *link = &FINFO(s->gfn)->shadow, first, k;
+	u32 *link = &FINFO(s->gfn)->shadow, first, k, work = 8;
 	u64 bits;
 
-	for_each_group(i, bits, first)
+	for_each_group(i, bits, first) {
 		for (k = 0; k < 8; k++)
 			SPT(i)[first + k] = 0;
+		work += 4;
+	}
 	while (*link && *link != i)
 		link = &S(*link)->next;
 	if (*link)
@@ -189,13 +192,15 @@ static void release(u32 i)
 	VM->pool_free = i;
 	VM->pool_free_count++;
 	V->reload = 1;
+	mon_work(work);
 }
 
 /* Every shadow that points to i, when the one remembered parent is not all. */
 static void unlink_parents(u32 i)
 {
 	struct mon_shadow *s = S(i);
-	u32 p, k;
+	u32 p, k, first;
+	u64 bits;
 
 	if (s->parents == 1 && S(s->parent)->level == s->level + 1 &&
 	    child_of(SPT(s->parent)[s->parent_index]) == i &&
@@ -205,15 +210,19 @@ static void unlink_parents(u32 i)
 		return;
 	}
 	for (p = 1; p < VM->pool_pages && s->parents; p++) {
+		mon_work(1);
 		if (S(p)->level != s->level + 1)
 			continue;
-		for (k = 0; k < 512; k++)
-			if ((SPT(p)[k] & PTE_P) && child_of(SPT(p)[k]) == i &&
-			    k != MON_SLOT_OF(S(p)->level)) {
-				s->parents += 1;
-				unlink_entry(p, k);
-				s->parents -= 1;
-			}
+		for_each_group(p, bits, first) {
+			for (k = first; k < first + 8; k++)
+				if ((SPT(p)[k] & PTE_P) && child_of(SPT(p)[k]) == i &&
+				    k != MON_SLOT_OF(S(p)->level)) {
+					s->parents += 1;
+					unlink_entry(p, k);
+					s->parents -= 1;
+				}
+			mon_work(60);
+		}
 	}
 }
 
@@ -228,10 +237,12 @@ static void drop(u32 i)
 	if (s->parents)
 		unlink_parents(i);
 	if (s->level > 1 && s->level <= 4)
-		for_each_group(i, bits, first)
+		for_each_group(i, bits, first) {
 			for (k = first; k < first + 8 && s->present; k++)
 				if ((SPT(i)[k] & PTE_P) && k != MON_SLOT_OF(s->level))
 					unlink_entry(i, k);
+			mon_work(40);
+		}
 	release(i);
 }
 
@@ -274,6 +285,7 @@ static void reserve(void)
 
 			if (VM->pool_hand >= VM->pool_pages)
 				VM->pool_hand = 1;
+			mon_work(2);
 			if (in_use(i) || !i)
 				continue;
 			if (pass == 0 && S(i)->level == 1 && S(i)->parents <= 1) {
@@ -321,6 +333,7 @@ void mon_shadow_write(u64 gfn, u32 index, u64 value)
 
 	for (i = FINFO(gfn)->shadow; i; i = next) {
 		next = S(i)->next;
+		mon_work(4);
 		update_entry(i, index, value);
 	}
 }
@@ -341,7 +354,7 @@ static void resync_frame(u64 gfn)
 		int leaves = S(i)->level == 1;
 
 		next = S(i)->next;
-		for_each_group(i, bits, first)
+		for_each_group(i, bits, first) {
 			for (k = first; k < first + 8; k++)
 				if (p[k]) {
 					if (leaves)
@@ -349,6 +362,8 @@ static void resync_frame(u64 gfn)
 					else
 						update_entry(i, k, mon_once(&table[k]));
 				}
+			mon_work(40);
+		}
 	}
 }
 
@@ -360,6 +375,7 @@ void mon_shadow_sync(void)
 		u64 gfn = VM->unsync[n].gfn;
 		u32 i = VM->unsync[n].shadow, k = VM->unsync[n].index;
 
+		mon_work(4);
 		if (FINFO(gfn)->flags & MON_F_UNSYNC) {
 			FINFO(gfn)->flags &= (u8)~MON_F_UNSYNC;
 			resync_frame(gfn);
@@ -542,7 +558,8 @@ static u32 new_root(u64 gfn)
 	touch(i, MON_SLOT);
 	SPT(i)[MON_SLOT] = (V->guest_l3 << 12) | PTE_P | PTE_RW | PTE_A;
 	/* What the root before it had in the kernel's half, this one has too, as a rule. */
-	for_each_group(V->root, bits, k)
+	for_each_group(V->root, bits, k) {
+		mon_work(40);
 		for (n = k; n < k + 8; n++) {
 			u64 e = mon_once(&table[n]), child_gfn = (e & PTE_ADDR) >> 12;
 			u32 c;
@@ -553,6 +570,7 @@ static u32 new_root(u64 gfn)
 			if (c)
 				link_entry(i, n, e, c);
 		}
+	}
 	return i;
 }
 

@@ -100,11 +100,29 @@ void mon_exit(u32 why)
 	V->exit = why;
 	COUNT(passages);
 	leave_world();
+	mon_on(why);
 	mon_passage_exit();
+	mon_off();
 	enter_world();
 	mon_time_refresh();
 	mon_event_inbox();
 	mon_timer_check();
+}
+
+/* In the middle of long work: the host's interrupts, and an NMI that was noted, are taken. */
+void mon_breathe(void)
+{
+	if (V->mc_pending) {
+		V->mc_pending = 0;
+		mon_exit(MON_EXIT_MC);
+	} else if (V->nmi_pending) {
+		V->nmi_pending = 0;
+		V->counters.nmis_in_monitor++;
+		V->exit_arg = 1;
+		mon_exit(MON_EXIT_NMI);
+	} else {
+		mon_exit(MON_EXIT_YIELD);
+	}
 }
 
 /* A new vCPU: the Xen ABI's start state, then the guest's first instruction. */
@@ -114,6 +132,7 @@ void mon_main(void)
 	u64 *p = (u64 *)f;
 	u32 i;
 
+	mon_off();
 	enter_world();
 	mon_set_ts(0);
 	V->tlb_generation = 1;	/* no entry is of this generation yet */

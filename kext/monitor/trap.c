@@ -40,6 +40,17 @@ void mon_trace(u32 what, u64 a, u64 b, u64 c, u64 d)
 	t->next++;
 }
 
+/* The trace tells of each record, and what it was: a vector, a hypercall, an exit. */
+void mon_measure(u64 what)
+{
+	u64 ticks = mon_rdtsc() - V->off_since;
+
+	if (ticks <= V->counters.longest_off)
+		return;
+	V->counters.longest_off = ticks;
+	mon_trace('L', ticks, what, V->work, 0);
+}
+
 /* Append s, and numbers as hexadecimal where it says %. */
 static void format(char *to, u64 room, const char *s, u64 a, u64 b)
 {
@@ -215,6 +226,7 @@ static void slow_syscall(struct mon_frame *f, u64 rip, u32 mask)
 /* TOUR 9: Every trap of the guest's that assembly does not settle. */
 void mon_trap(struct mon_frame *f)
 {
+	mon_off();
 	f->cs &= 0xffff;
 	f->ss &= 0xffff;
 	COUNT(slow_paths);
@@ -294,6 +306,7 @@ void mon_trap_ring0(struct mon_frame *f)
 	u64 rip = f->rip, va = read_cr2();
 	u32 guest_error;
 
+	mon_off();
 	COUNT(slow_paths);
 	if (rip == (u64)mon_iretq || rip == (u64)mon_fast_iretq) {
 		bad_iret(f);
@@ -369,4 +382,5 @@ void mon_leave(struct mon_frame *f)
 		f->cr0 = V->guest_cr0;
 		V->ts_live = V->ts;
 	}
+	mon_on(f->rip);
 }

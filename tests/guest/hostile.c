@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The hostile guest's frame: console, traps, page tables, the run over the
- * tables of attacks.  Its command line: from=N (first attack), only=N.  Each
+ * tables of attacks.  Its command line: from=N (first attack), only=N, bound (that
+ * table alone).  Each
  * attack prints "HOSTILE N name try ALLOWED" and then its outcome; when the
  * VM is killed the second line is missing and the caller starts the next VM
  * with from=N+1.  "BREACH" in an outcome means that the monitor was beaten.
@@ -318,7 +319,7 @@ void hostile_main(struct start_info *s)
 {
 	static const struct attack *const tables[] = {
 		cpu_attacks, memory_attacks, segment_attacks, call_attacks, device_attacks,
-		hidden_attacks, late_attacks,
+		hidden_attacks, bound_attacks, late_attacks,
 	};
 	int n = 0, from, only;
 	struct sched_shutdown off = { SHUTDOWN_poweroff };
@@ -350,7 +351,8 @@ void hostile_main(struct start_info *s)
 	}
 	for (unsigned int t = 0; t < sizeof(tables) / sizeof(*tables); t++)
 		for (const struct attack *a = tables[t]; a->name; a++, n++)
-			if (only >= 0 ? n == only : n >= from)
+			if (number("bound") >= 0 ? tables[t] == bound_attacks
+						 : only >= 0 ? n == only : n >= from)
 				run(a, n);
 	say("HOSTILE end ");
 	say_number(n);

@@ -42,7 +42,7 @@ struct attack {
 };
 
 extern const struct attack cpu_attacks[], memory_attacks[], segment_attacks[],
-	call_attacks[], device_attacks[], hidden_attacks[], late_attacks[];
+	call_attacks[], device_attacks[], hidden_attacks[], bound_attacks[], late_attacks[];
 
 /*
  * Runs f(arg): its return value, or TRAPPED + vector if it trapped.  f may

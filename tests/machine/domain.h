@@ -205,7 +205,7 @@ static void report(int quiet, int trace)
 	COUNTER(cr3_writes); COUNTER(wp_toggles); COUNTER(shadow_allocs);
 	COUNTER(shadow_recycles); COUNTER(unsyncs); COUNTER(resyncs);
 	COUNTER(emulated); COUNTER(timer_exits); COUNTER(blocks); COUNTER(run_ns);
-	COUNTER(notices);
+	COUNTER(notices); COUNTER(longest_off);
 #undef COUNTER
 	say_pair("shadow_pages", s.shadow_pages);
 	say_pair("shadow_used", s.shadow_used);

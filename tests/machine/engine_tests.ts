@@ -45,6 +45,37 @@ async function barriers(): Promise<void> {
   require(code !== 0 && out.includes("Invalid"), "barriers=some is taken");
 }
 
+const BOUND = 100_000;
+
+function longest(out: string): number {
+  const ticks = Number(/longest_off=(\d+)/.exec(out)?.[1]);
+  require(ticks > 0, `nothing was measured:\n${out.slice(-2000)}`);
+  return ticks;
+}
+
+/** The TSC counts instructions here: how many pass at most with interrupts off? */
+async function bound(): Promise<void> {
+  await using host = await hostWithGuests(
+    { name: "bound", qemu: ICOUNT, memory: 1800, append: "tsc=nowatchdog" },
+    "6.1-cloud",
+  );
+  for (const parameters of ["measure=1", "measure=1 protect=none user_view=on"]) {
+    await host.insmod(parameters);
+    const attacks = await host.must("/codom -t /hostile - 1024 bound 2>&1");
+    require(!attacks.includes("BREACH"), "an attack got through");
+    const linux = await runWorkload(
+      host,
+      { memory: 256 },
+      "fork_storm,exec_storm,mappings,threads",
+    );
+    const most = [longest(attacks), longest(linux)];
+    console.log(`${parameters}: at most ${most[0]} instructions in attacks, ${most[1]} in Linux`);
+    for (const n of most) require(n <= BOUND, `interrupts were off for ${n} instructions`);
+    await leavesNothing(host);
+  }
+}
+
 export const engineTests: MachineTest[] = [
   { name: "barriers", limit: 400, run: barriers },
+  { name: "bound", limit: 900, run: bound },
 ];

@@ -27,6 +27,10 @@ static char *barriers = "auto";
 module_param(barriers, charp, 0444);
 MODULE_PARM_DESC(barriers, "IBPB, RSB filling and VERW between the worlds: auto (default), on, off");
 
+static bool measure;
+module_param(measure, bool, 0444);
+MODULE_PARM_DESC(measure, "count how long interrupts are off at most (costs two reads of the TSC an entry)");
+
 static long to_errno(int ret)
 {
 	switch (ret) {
@@ -130,6 +134,7 @@ static int __init start(void)
 		return ret;
 	if (co_core_start(mode, view))
 		return -ENOMEM;
+	co_host.measure = measure;
 	if (strcmp(barriers, "auto"))
 		co_cpu_barriers(!strcmp(barriers, "on"));
 	if (boot_cpu_has(X86_FEATURE_PTI))
