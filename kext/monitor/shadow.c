@@ -78,11 +78,10 @@ void mon_shadow_init(void)
 	/* Page 0 is unused; the descriptors lie in the pool's first pages. */
 	VM->pool_free = 0;
 	VM->pool_free_count = 0;
-	for (i = (u32)VM->pool_pages - 1; i >= first; i--) {
+	for (i = (u32)VM->pool_pages - 1; i >= first; i--, mon_work(2)) {
 		S(i)->next = VM->pool_free;
 		VM->pool_free = i;
 		VM->pool_free_count++;
-		mon_work(2);
 	}
 	VM->pool_hand = first;
 }
@@ -178,11 +177,9 @@ static void release(u32 i)
 	u32 *link = &FINFO(s->gfn)->shadow, first, k, work = 8;
 	u64 bits;
 
-	for_each_group(i, bits, first) {
-		for (k = 0; k < 8; k++)
+	for_each_group(i, bits, first)
+		for (k = 0, work += 4; k < 8; k++)
 			SPT(i)[first + k] = 0;
-		work += 4;
-	}
 	while (*link && *link != i)
 		link = &S(*link)->next;
 	if (*link)
@@ -355,14 +352,12 @@ static void resync_frame(u64 gfn)
 
 		next = S(i)->next;
 		for_each_group(i, bits, first) {
-			for (k = first; k < first + 8; k++)
-				if (p[k]) {
-					if (leaves)
-						p[k] = leaf(mon_once(&table[k]));
-					else
-						update_entry(i, k, mon_once(&table[k]));
-				}
 			mon_work(40);
+			for (k = first; k < first + 8; k++)
+				if (p[k] && leaves)
+					p[k] = leaf(mon_once(&table[k]));
+				else if (p[k])
+					update_entry(i, k, mon_once(&table[k]));
 		}
 	}
 }
@@ -375,7 +370,6 @@ void mon_shadow_sync(void)
 		u64 gfn = VM->unsync[n].gfn;
 		u32 i = VM->unsync[n].shadow, k = VM->unsync[n].index;
 
-		mon_work(4);
 		if (FINFO(gfn)->flags & MON_F_UNSYNC) {
 			FINFO(gfn)->flags &= (u8)~MON_F_UNSYNC;
 			resync_frame(gfn);
