@@ -40,7 +40,7 @@ install-files:
 	rm -rf $(DKMS_DIR)/kext
 	cp -R kext $(DKMS_DIR)/kext
 	install -m 644 helperd/proto/errors.def $(DKMS_DIR)/helperd/proto/
-	sed 's|@VERSION@|$(VERSION)|' helperd/install/dkms.conf > $(DKMS_DIR)/dkms.conf
+	sed "s|@VERSION@|$(VERSION)|; s|@BUILD_ID@|$$(cat $(BUILD)/helperd/build_id)|" helperd/install/dkms.conf > $(DKMS_DIR)/dkms.conf
 
 uninstall:
 ifeq ($(DESTDIR),)
