@@ -5,6 +5,7 @@ import { blockTests } from "./block_tests.ts";
 import { diskTests } from "./disk_tests.ts";
 import { execTests } from "./exec_tests.ts";
 import { hostTests } from "./host_tests.ts";
+import { imageTests } from "./image_tests.ts";
 import { inputTests } from "./input_tests.ts";
 import { mailKillTests } from "./mail_kill_tests.ts";
 import { mailTests } from "./mail_tests.ts";
@@ -22,6 +23,7 @@ const tests: E2eTest[] = [
   ...netTests,
   ...lifeTests,
   ...conetTests,
+  ...imageTests,
   ...mailTests,
   ...mailKillTests,
 ];
