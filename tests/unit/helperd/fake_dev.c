@@ -31,7 +31,7 @@ co_u64 *fake_grants;
 static struct fake_state *fake_state;
 static struct co_vm_set fake_set;
 static struct co_vcpu_run fake_pending;
-static int fake_started, fake_full;
+static int fake_started, fake_full, fake_dead;
 static co_u64 fake_events;		/* for the guest: bit n: port n */
 static co_u64 fake_notified;		/* by the guest */
 static int fake_notified_fd = -1;
@@ -158,6 +158,11 @@ int dev_vm_kill(int vm, const char *why)
 		snprintf(s->why, sizeof(s->why), "%s", why);
 	s->state = CO_VM_KILLED;
 	fake_state_put(s);
+	/* In the worker the vCPU comes back, whoever of its threads has asked. */
+	pthread_mutex_lock(&fake_lock);
+	fake_dead = 1;
+	pthread_cond_broadcast(&fake_cond);
+	pthread_mutex_unlock(&fake_lock);
 	return 0;
 }
 
@@ -211,9 +216,12 @@ int dev_vcpu_run(int vm, struct co_vcpu_run *run)
 		fake_started = 1;
 		pthread_create(&thread, NULL, fake_thread, NULL);
 	}
-	while (!fake_full)
+	while (!fake_full && !fake_dead)
 		pthread_cond_wait(&fake_cond, &fake_lock);
-	*run = fake_pending;
+	if (fake_full)
+		*run = fake_pending;
+	else
+		run->exit = CO_EXIT_KILLED;
 	fake_full = 0;
 	pthread_cond_broadcast(&fake_cond);
 	pthread_mutex_unlock(&fake_lock);

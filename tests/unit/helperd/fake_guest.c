@@ -207,6 +207,16 @@ void fake_guest(co_u8 *memory, co_u64 start_info)
 	} else if (!strcmp(what, "bad-xenstore")) {
 		STORE(xs->req_prod, 0x80000000u);
 		fake_notify(CO_PORT_XENSTORE);
+	} else if (!strcmp(what, "net")) {
+		const char *why = fake_net(memory);
+
+		say(why[0] ? "net bad: " : "net good");
+		say(why);
+		say("\r\n");
+		serve(0);
+	} else if (!strcmp(what, "bad-net")) {
+		say(fake_net(memory));
+		fake_net_break();
 	} else if (!strcmp(what, "disk")) {
 		const char *why = fake_disk(memory);
 

@@ -77,9 +77,10 @@ static int connects(uint16_t port)
 	return !err;
 }
 
-#define NET(forwards)	"{\"name\":\"a\",\"memory\":67108864,\"kernel\":{\"path\":\"%s/kernel\"}," \
-			"\"cmdline\":\"boot\",\"nets\":[{\"mode\":\"nat\",\"mac\":\"52:54:00:01:02:03\"," \
+#define NET_AS(what, forwards)	"{\"name\":\"a\",\"memory\":67108864,\"kernel\":{\"path\":\"%s/kernel\"}," \
+			"\"cmdline\":\"" what "\",\"nets\":[{\"mode\":\"nat\",\"mac\":\"52:54:00:01:02:03\"," \
 			"\"forwards\":[" forwards "]}]}"
+#define NET(forwards)	NET_AS("boot", forwards)
 #define FORWARD		"{\"protocol\":\"%s\",\"hostAddress\":\"127.0.0.1\",\"hostPort\":%u,\"guestPort\":%u}"
 
 static void forwards(void)
@@ -136,6 +137,24 @@ static void in_use(void)
 	FAILS("INVAL", "mac 1", &c, "vm.create", "{\"name\":\"a\",\"memory\":67108864,\"kernel\":{\"path\":\"%s/kernel\"},"
 	      "\"nets\":[{\"mode\":\"nat\",\"mac\":\"1\",\"forwards\":[]}]}", d.dir);
 	close(other);
+}
+
+/* Frames through libslirp in the closed sandbox: good ones, then thousands that are not. */
+static void frames(void)
+{
+	json_t *vm;
+
+	DO(&c, "vm.create", NET_AS("net", ""), d.dir);
+	DO(&c, "console.attach", NAME("a"));
+	DO(&c, "vm.start", NAME("a"));
+	CHECK(wait_text(&c, "net good"));
+	DO(&c, "vm.delete", "{\"name\":\"a\",\"force\":true}");
+	DO(&c, "vm.create", NET_AS("bad-net", ""), d.dir);
+	DO(&c, "vm.start", NAME("a"));
+	vm = wait_state(&c, "a", "failed");
+	CHECK(strstr(text(vm, "reason"), "broke a network ring"), "%s", text(vm, "reason"));
+	json_decref(vm);
+	DO(&c, "vm.delete", NAME("a"));
 }
 
 static void write_policy(const char *what, uint16_t port, mode_t mode)
@@ -214,6 +233,7 @@ int main(void)
 	RUN(forwards);
 	RUN(at_run_time);
 	RUN(in_use);
+	RUN(frames);
 	RUN(low_ports);
 	client_close(&c);
 	CHECK(daemon_end(&d, SIGTERM) == 0);

@@ -8,7 +8,7 @@ HD_HDRS := $(HDRS) $(wildcard $(HELPERD)/lib/*.h $(HELPERD)/root/*.h $(HELPERD)/
 HD_LIB := $(filter-out $(HELPERD)/lib/dev.c,$(wildcard $(HELPERD)/lib/*.c))
 SLIRP_CFLAGS = $(shell pkg-config --cflags slirp)
 SLIRP_LIBS = $(shell pkg-config --libs slirp)
-HD_FAKE := helperd/fake_dev.c helperd/fake_guest.c helperd/fake_disk.c
+HD_FAKE := helperd/fake_dev.c helperd/fake_guest.c helperd/fake_disk.c helperd/fake_net.c
 
 TESTS += stack ends console nomem xenbus agent agent_rude exec block block_tsan disks netif conet nets
 .DEFAULT_GOAL := all
