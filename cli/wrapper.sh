@@ -84,6 +84,10 @@ if [ -e /dev/colinux ]; then
 	COLINUX_PROBE=device
 elif [ -e /sys/module/colinux ]; then
 	COLINUX_PROBE=module
+elif grep -Eqs '\[(integrity|confidentiality)\]' /sys/kernel/security/lockdown; then
+	COLINUX_PROBE=lockdown
+elif [ "$(cat /sys/module/module/parameters/sig_enforce 2>/dev/null)" = Y ]; then
+	COLINUX_PROBE=sigenforce
 elif [ -r $secure ] && [ "$(od -An -tu1 -j4 -N1 $secure | tr -d ' ')" = 1 ]; then
 	COLINUX_PROBE=secureboot
 fi

@@ -24,7 +24,7 @@ async function virtual(context: Context, why: string): Promise<Host> {
   return (await import("./virtual.ts")).virtualHost(context, why);
 }
 
-export type Probe = "device" | "module" | "secureboot" | "kvm";
+export type Probe = "device" | "module" | "lockdown" | "sigenforce" | "secureboot" | "kvm";
 
 /** What the wrapper saw in /dev and /sys, where Deno may not look. */
 export function probes(): ReadonlySet<string> {
@@ -39,19 +39,26 @@ export function saw(probe: Probe, seen = probes()): boolean {
 export async function whyNotNative(
   seen = probes(),
   socket = NATIVE_SOCKET,
+  built?: readonly string[],
 ): Promise<string | undefined> {
-  if (!saw("device", seen)) return `no ${NATIVE_DEVICE} here (${await whyNoDevice(seen)})`;
+  if (!saw("device", seen)) {
+    const why = whyNoDevice(seen, built ?? await releasesWithModule());
+    return `no ${NATIVE_DEVICE} here (${why})`;
+  }
   if (!await exists(socket)) return `${NATIVE_DEVICE} is here but colinuxd does not run`;
   return undefined;
 }
 
-async function whyNoDevice(seen: ReadonlySet<string>): Promise<string> {
+function whyNoDevice(seen: ReadonlySet<string>, built: readonly string[]): string {
   if (Deno.build.os !== "linux") return "the kext is not loaded";
   if (saw("module", seen)) return "the module is loaded but made no device";
   const release = Deno.osRelease();
-  const built = await releasesWithModule();
   if (built.length > 0 && !built.includes(release)) {
     return `the module is built for ${built.join(", ")}, this kernel is ${release}`;
+  }
+  if (saw("lockdown", seen)) return "the kernel is locked down: it loads signed modules only";
+  if (saw("sigenforce", seen)) {
+    return "the kernel was booted with module.sig_enforce=1: it loads signed modules only";
   }
   if (saw("secureboot", seen)) return "Secure Boot is on: the kernel loads signed modules only";
   return built.length > 0 ? "the module is not loaded" : "the module is not installed";

@@ -19,6 +19,23 @@ Deno.test("native only where device and socket are there", async () => {
   }
 });
 
+Deno.test("a module that the kernel refuses, or that is another kernel's, is one line", async () => {
+  const why = async (built: string[], ...seen: string[]) =>
+    await whyNotNative(new Set(seen), "/nowhere", built) ?? "";
+  const release = Deno.osRelease();
+  assert.equal(
+    await why(["6.1.0-0-made-up"]),
+    `no /dev/colinux here (the module is built for 6.1.0-0-made-up, this kernel is ${release})`,
+  );
+  assert.match(await why([release], "lockdown"), /\(the kernel is locked down: .* signed .*\)$/);
+  assert.match(await why([release], "sigenforce"), /\(.*module\.sig_enforce=1: .* signed .*\)$/);
+  assert.match(await why([], "secureboot"), /\(Secure Boot is on: .*\)$/);
+  assert.match(await why([release]), /\(the module is not loaded\)$/);
+  for (const seen of [[], ["lockdown"], ["sigenforce"], ["secureboot"], ["module"]]) {
+    assert.ok(!(await why([release], ...seen)).includes("\n"));
+  }
+});
+
 Deno.test("a helper that is absent, or refuses us, is said in words", async () => {
   const folder = await Deno.makeTempDir();
   try {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** What the engine promises about single passages, counted in instructions under icount. */
 import { hello, hostile, hostWithGuests, leavesNothing, require, runWorkload } from "./guest.ts";
-import type { Host } from "./host.ts";
+import { Host } from "./host.ts";
+import { moduleFile, release } from "./paths.ts";
 import type { MachineTest } from "./table.ts";
 
 const ICOUNT = ["-icount", "shift=0,sleep=off"];
@@ -75,7 +76,50 @@ async function bound(): Promise<void> {
   }
 }
 
+/**
+ * A module that this kernel will not have: of another kernel, or unsigned where only
+ * signed ones are let in.  The kernel says why, nothing is left behind, and what
+ * `up` and `doctor` ask of the machine (cli/wrapper.sh) tells the cases apart.
+ */
+async function refused(name: string, append: string, says: RegExp, probe: string): Promise<void> {
+  const other = name === "module-other-kernel" ? "6.1-cloud" : "6.12-cloud";
+  await using host = await Host.start({
+    name,
+    kernel: "6.12-cloud",
+    append,
+    files: { "other.ko": moduleFile(await release(other)), "wrapper.sh": "cli/wrapper.sh" },
+  });
+  const { code, out } = await host.sh("insmod /other.ko 2>&1");
+  require(code !== 0, "the kernel took the module");
+  const log = `${out}${await host.must("dmesg | tail -n 5")}`;
+  require(says.test(log), `the kernel does not say why: ${log}`);
+  require((await host.sh("[ -e /dev/colinux ]")).code !== 0, "there is a device all the same");
+  const run = await host.sh("/codom /codom - 64 2>&1");
+  require(
+    run.code === 1 && run.out.includes("is the module loaded?"),
+    `codom ended with ${run.code}: ${run.out}`,
+  );
+  await host.sh("mount -t securityfs none /sys/kernel/security");
+  const seen = await host.must(
+    "sed -n '/^secure=/,/^if .*kvm/p' /wrapper.sh >/tmp/probe.sh; . /tmp/probe.sh; " +
+      'echo "probe $COLINUX_PROBE."',
+  );
+  require(seen.includes(`probe ${probe}.`), `the command sees '${seen.trim()}', not '${probe}'`);
+  await host.healthy();
+}
+
+const MODULE_TESTS: [string, string, RegExp, string][] = [
+  ["module-other-kernel", "", /version magic '6\.1\.|must match the kernel's built/, ""],
+  ["module-unsigned", "module.sig_enforce=1", /Key was rejected|Required key/i, "sigenforce"],
+  ["module-lockdown", "lockdown=integrity", /Lockdown: insmod: unsigned module/, "lockdown"],
+];
+
 export const engineTests: MachineTest[] = [
   { name: "barriers", limit: 400, run: barriers },
   { name: "bound", limit: 900, run: bound },
+  ...MODULE_TESTS.map(([name, append, says, probe]): MachineTest => ({
+    name,
+    limit: 240,
+    run: () => refused(name, append, says, probe),
+  })),
 ];
