@@ -4,9 +4,14 @@
  * frontend of a few lines: DHCP, ping, forwards, a frontend that goes and comes.
  */
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -399,6 +404,70 @@ static void broken_ring(void)
 	leave();
 }
 
+static char tap_name[IFNAMSIZ];
+
+static void set_up_tap(int expected)
+{
+	char nets[200];
+
+	snprintf(nets, sizeof(nets), "[{\"mode\":\"tap\",\"tap\":\"%s\",\"mac\":\"52:54:00:01:02:03\",\"forwards\":[]}]",
+		 tap_name);
+	set_up_with(nets, expected);
+}
+
+/* A raw socket on a new tap device that is up; -1: this machine lets nobody make one. */
+static int tap_device(void)
+{
+	int fd = open("/dev/net/tun", O_RDWR), raw = socket(AF_PACKET, SOCK_RAW, htons(3));
+	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	struct sockaddr_ll a = { .sll_family = AF_PACKET, .sll_protocol = htons(3) };
+
+	strcpy(r.ifr_name, tap_name);
+	if (fd < 0 || raw < 0 || ioctl(fd, TUNSETIFF, &r) || ioctl(fd, TUNSETPERSIST, 1))
+		return -1;
+	close(fd);
+	r.ifr_flags = IFF_UP;
+	CHECK(!ioctl(raw, SIOCSIFFLAGS, &r));
+	a.sll_ifindex = (int)if_nametoindex(tap_name);
+	CHECK(!bind(raw, (struct sockaddr *)&a, sizeof(a)));
+	return raw;
+}
+
+/* Frames both ways, as on a wire; where there are no tap devices, the words for that. */
+static void tap(void)
+{
+	uint8_t f[200], *udp = NULL;
+	char command[64];
+	bool heard = false;
+	ssize_t n;
+	int raw;
+
+	snprintf(tap_name, sizeof(tap_name), "cotest%u", (unsigned int)getpid() % 100000);
+	raw = tap_device();
+	if (raw < 0) {
+		set_up_tap(access("/dev/net/tun", F_OK) ? -CO_EIO : -CO_EPERM);
+		CHECK(strstr(failed.text, tap_name) && strstr(failed.text, "as root"), "%s", failed.text);
+		return;
+	}
+	set_up_tap(0);
+	meet();
+	CHECK(!connected());
+	transmit(f, udp_frame(f, "192.0.2.15", "192.0.2.2", 1000, 2000, "out", 3));
+	while (!heard && readable(raw, 20000) && (n = recv(raw, f, sizeof(f), 0)) > 0)
+		heard = n == 45 && !memcmp(f + 42, "out", 3) && !memcmp(f + 6, mac, 6);
+	CHECK(heard, "nothing came out of the tap device");
+	CHECK(send(raw, f, udp_frame(f, "192.0.2.2", "192.0.2.15", 2000, 1000, "in", 2), 0) == 44);
+	for (int i = 0; i < 20 && !(udp && conet_get16(udp) == 2000); i++)
+		udp = receive_ip(PROTO_UDP);
+	CHECK(udp && !memcmp(udp + 8, "in", 2), "nothing came in");
+	/* The administrator takes it away: the guest goes on without it. */
+	snprintf(command, sizeof(command), "ip link del %s", tap_name);
+	CHECK(system(command) == 0);
+	transmit(f, udp_frame(f, "192.0.2.15", "192.0.2.2", 1000, 2000, "out", 3));
+	close(raw);
+	leave();
+}
+
 static void refused_settings(void)
 {
 	char text[300];
@@ -437,6 +506,7 @@ int main(void)
 	RUN(tcp_forward);
 	RUN(comes_again);
 	RUN(broken_ring);
+	RUN(tap);
 	RUN(refused_settings);
 	/* The threads of the networks still run: no leak is looked for behind them. */
 	fflush(stdout);
