@@ -13,7 +13,7 @@
 static void frontends(void)
 {
 	static const char *const bad[] = {
-		"WARNING:", "BUG:", "Call Trace", "Oops", "Error ", "error:", "refused",
+		"WARNING: CPU", "BUG:", "Call Trace", "Oops", "Error ", "error:", "refused",
 		"gnttab: ", "ailed to ", "xenbus: ",
 	};
 	enum { LEN = 1 << 18, READ_ALL = 3 };
