@@ -120,6 +120,9 @@ static void wk_aio_ended(struct wk_disk *d, struct wk_disk_request *r, int64_t r
 {
 	if (result == (int64_t)r->bytes) {
 		wk_disk_done(d, r, BLKIF_RSP_OKAY);
+	} else if (!d->ring) {
+		/* Its frontend is gone: done again later it would be taken for one of the next. */
+		wk_disk_done(d, r, BLKIF_RSP_ERROR);
 	} else if (result >= 0 || result == -EAGAIN || result == -EINVAL || result == -EOPNOTSUPP) {
 		wk_aio_hand_over(d, r);
 	} else {

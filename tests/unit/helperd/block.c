@@ -431,6 +431,35 @@ static void barriers_and_flushes_with_aio(void)
 	front_down();
 }
 
+/* A read that ends short when its frontend has closed: no thread does it again. */
+static void what_ends_late_is_not_done_again(void)
+{
+	struct wk_disk *d;
+	unsigned int count = 0;
+
+	front_files(SIZE);
+	front_up(DISK0, front_path[0]);
+	d = &half.disks->disk[0];
+	CHECK(d->file.direct >= 0 && !truncate(front_path[0], 0));
+	front_ask(0, &(struct front_io){ BLKIF_OP_READ, 0, 0, 4, 0, 0, 0 });
+	front_push(0);
+	half_write("vbd/51712/state", "6");
+	while (wk_disk_busy(d))
+		loop_once(half.loop, 1);
+	pthread_mutex_lock(&d->lock);
+	for (struct wk_disk_request *r = d->free; r; r = r->next)
+		count++;
+	pthread_mutex_unlock(&d->lock);
+	CHECK(count == WK_DISK_ENTRIES && !host_reads, "%u %u", count, host_reads);
+	CHECK(!truncate(front_path[0], SIZE));
+	half_write("vbd/51712/state", "1");
+	while (strcmp(half_read(BACK0 "/state"), "2"))
+		loop_once(half.loop, 1);
+	front_connect(0);
+	CHECK(front_do(0, (struct front_io){ BLKIF_OP_READ, 0, 0, 4, 0, 0, 0 }) == OKAY);
+	front_down();
+}
+
 #define RUN_IN_THREADS(test)		\
 	do {				\
 		host_direct = false;	\
@@ -446,6 +475,7 @@ int main(void)
 	RUN(many_at_once_and_in_any_order);
 	RUN(many_at_once_in_threads);
 	RUN(barriers_and_flushes_with_aio);
+	RUN(what_ends_late_is_not_done_again);
 	RUN(above_4_gib);
 	RUN(what_is_not_allowed_is_an_error);
 	RUN_IN_THREADS(flush_barrier_and_discard);
