@@ -5,18 +5,22 @@
  * Called by conet_slirp.c for every frame.  libslirp takes the gateway's
  * address for loopback, and has a switch against it, but with that switch an
  * answer to a local client of a udp forward could not go back either.  So what
- * may go to the host itself is said here: answers, DHCP, ping.
+ * may go to the host itself is said here: answers, DHCP, ping.  libslirp's DNS
+ * address is the host's resolver, on any port; often that is on the loopback:
+ * only names may be asked there.
  */
 #include <string.h>
 
 #include "conet_slirp.h"
 
 #define CONET_PEER_MS	240000		/* as long as slirp remembers a udp socket */
+#define DNS_SERVER	53u
 #define DHCP_SERVER	67u
 #define DHCP_CLIENT	68u
 
 struct conet_to {			/* of one frame */
 	bool host;			/* it goes to this very host */
+	bool dns;			/* or to its resolver */
 	bool v6, fragment;
 	uint8_t protocol;
 	const uint8_t *l4;
@@ -31,6 +35,7 @@ static bool conet_to4(const struct conet_filter *f, const uint8_t *ip, uint32_t 
 	if (head < IP4_LEN || head > len || ip[16] == 127 || ip[16] == 0)
 		return false;
 	to->host = !memcmp(ip + 16, &f->gateway, 4) || !memcmp(ip + 16, "\377\377\377\377", 4);
+	to->dns = !memcmp(ip + 16, &f->nameserver4, 4);
 	to->fragment = conet_get16(ip + 6) & 0x3fff;
 	to->protocol = ip[9];
 	to->l4 = ip + head;
@@ -45,8 +50,8 @@ static bool conet_to6(const struct conet_filter *f, const uint8_t *ip, uint32_t 
 	/* ::, ::1, and IPv4 addresses in IPv6 form. */
 	if (!memcmp(ip + 24, zero, sizeof(zero)) && (!conet_get16(ip + 34) || conet_get16(ip + 34) == 0xffff))
 		return false;
-	to->host = !memcmp(ip + 24, all_nodes, 16) ||
-		   (!memcmp(ip + 24, &f->prefix, 8) && memcmp(ip + 24, &f->nameserver, 16));
+	to->dns = !memcmp(ip + 24, &f->nameserver, 16);
+	to->host = !memcmp(ip + 24, all_nodes, 16) || (!memcmp(ip + 24, &f->prefix, 8) && !to->dns);
 	to->v6 = true;
 	to->protocol = ip[6];
 	to->l4 = ip + IP6_LEN;
@@ -80,10 +85,12 @@ bool conet_filter_allows(const struct conet_filter *f, const uint8_t *frame, uin
 	default:
 		return true;
 	}
-	if (!to.host)
+	if (!to.host && !to.dns)
 		return true;
 	if (to.fragment)
 		return false;
+	if (to.dns && (to.protocol == PROTO_TCP || to.protocol == PROTO_UDP))
+		return to.len >= UDP_LEN && conet_get16(to.l4 + 2) == DNS_SERVER;
 	switch (to.protocol) {
 	case PROTO_ICMP:
 	case PROTO_ICMP6:

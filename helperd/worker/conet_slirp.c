@@ -250,6 +250,7 @@ int conet_slirp_open(struct conet_net *n, const char *hostname, const json_t *sp
 	n->priv = s;
 	conet_slirp_addresses(&config, n->index);
 	s->filter.gateway = config.vhost;
+	s->filter.nameserver4 = config.vnameserver;
 	s->filter.prefix = config.vprefix_addr6;
 	s->filter.nameserver = config.vnameserver6;
 	s->slirp = slirp_new(&config, &conet_slirp_calls, n);

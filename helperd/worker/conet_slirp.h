@@ -33,7 +33,7 @@ struct conet_forward {
 #define CONET_PEERS	64u
 
 struct conet_filter {			/* conet_filter.c */
-	struct in_addr gateway;
+	struct in_addr gateway, nameserver4;
 	struct in6_addr prefix, nameserver;	/* prefix: its first 64 bits */
 	struct {
 		bool v6;

@@ -462,19 +462,21 @@ static void refusals(void)
 static void filter(void)
 {
 	static const struct { const char *to; bool v6; uint8_t protocol; bool yes; } rows[] = {
-		{ "192.0.2.1", false, PROTO_TCP, true }, { "10.0.2.3", false, PROTO_UDP, true },
+		{ "192.0.2.1", false, PROTO_TCP, true }, { "10.0.2.3", false, PROTO_UDP, false },
 		{ "127.0.0.1", false, PROTO_TCP, false }, { "127.9.9.9", false, PROTO_UDP, false },
 		{ "0.0.0.0", false, PROTO_TCP, false }, { "0.1.2.3", false, PROTO_UDP, false },
 		{ "10.0.2.2", false, PROTO_UDP, false }, { "255.255.255.255", false, PROTO_UDP, false },
-		{ "2001:db8::1", true, PROTO_TCP, true }, { "fd63:6f4c:694e::3", true, PROTO_UDP, true },
+		{ "2001:db8::1", true, PROTO_TCP, true }, { "fd63:6f4c:694e::3", true, PROTO_TCP, false },
 		{ "::1", true, PROTO_TCP, false }, { "::", true, PROTO_UDP, false },
 		{ "::ffff:127.0.0.1", true, PROTO_TCP, false }, { "::127.0.0.1", true, PROTO_TCP, false },
 		{ "fd63:6f4c:694e::2", true, PROTO_UDP, false }, { "fd63:6f4c:694e::1234", true, PROTO_UDP, false },
 		{ "ff02::1", true, PROTO_UDP, false }, { "ff02::1:2", true, PROTO_UDP, true },
 	};
 	struct conet_filter f = { 0 };
+	uint8_t *ip = wire + ETH_LEN;
 
 	inet_pton(AF_INET, "10.0.2.2", &f.gateway);
+	inet_pton(AF_INET, "10.0.2.3", &f.nameserver4);
 	inet_pton(AF_INET6, "fd63:6f4c:694e::", &f.prefix);
 	inet_pton(AF_INET6, "fd63:6f4c:694e::3", &f.nameserver);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -496,6 +498,19 @@ static void filter(void)
 	CHECK(conet_filter_allows(&f, wire, wire_len, 0));
 	wire[ETH_LEN + 6] = 0x20;
 	CHECK(!conet_filter_allows(&f, wire, wire_len, 0), "no fragments");
+	/* The resolver is asked for names, on whichever address of the host it lies. */
+	for (int tcp = 0; tcp < 2; tcp++) {
+		build(false, tcp ? PROTO_TCP : PROTO_UDP, 0, "10.0.2.3");
+		memcpy(ip + IP4_LEN + 2, "\0\x35", 2);
+		CHECK(conet_filter_allows(&f, wire, wire_len, 0));
+		ip[6] = 0x20;
+		CHECK(!conet_filter_allows(&f, wire, wire_len, 0), "no fragments");
+		build(true, tcp ? PROTO_TCP : PROTO_UDP, 0, "fd63:6f4c:694e::3");
+		memcpy(ip + IP6_LEN + 2, "\0\x35", 2);
+		CHECK(conet_filter_allows(&f, wire, wire_len, 0));
+		ip[IP6_LEN + 3] = 22;
+		CHECK(!conet_filter_allows(&f, wire, wire_len, 0), "another port of the host");
+	}
 }
 
 /* Who has asked through a udp forward gets an answer, for a while, and nobody else. */
