@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * fail_alloc.c: linked into a colinuxd whose COLINUX_FAIL_AT'th allocation
- * after SIGUSR2 fails.  Then the file COLINUX_FAILED is made, so that the test
+ * after SIGUSR2 fails (a second one ends that).  Then the file COLINUX_FAILED is made, so that the test
  * knows.  jansson's own are left alone: its parser does not survive them
  * (2.14 writes through a buffer that could not grow).
  */
@@ -41,7 +41,7 @@ char *__wrap_strdup(const char *text) { return fails() ? NULL : __real_strdup(te
 static void arm(int signo)
 {
 	(void)signo;
-	armed = 1;
+	armed = !armed;
 }
 
 __attribute__((constructor)) static void fail_init(void)
