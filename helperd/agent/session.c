@@ -20,6 +20,7 @@
 #include "agent.h"
 
 #define SESSION_CREDIT	16384u		/* given back in such pieces, or when all is written */
+#define SESSION_HUSH_MS	50u
 #define SESSION_FORGOTTEN UINT32_MAX	/* the host knows it no more; its number may come again */
 
 struct session {
@@ -31,6 +32,7 @@ struct session {
 	int poll_in, poll_out[2];	/* indices; -1: not waited for */
 	uint32_t credit[2];		/* bytes that may be sent of stdout, stderr */
 	uint64_t kill_due;		/* after ended; 0: done */
+	uint64_t hush;			/* a terminal that nobody has open: not read before this time */
 	uint32_t at, have, taken;	/* of input; taken: not yet given back */
 	uint8_t input[FRAME_WINDOW];
 };
@@ -322,8 +324,14 @@ static void session_read(struct session *s, int which)
 		} else if (n < 0 && errno == EINTR) {
 			continue;
 		} else {
+			/*
+			 * A command about to exit, that has closed its terminal, or one that
+			 * opens it again: closing our end would hang up on it.
+			 */
+			if (s->tty && !s->exited && errno == EIO)
+				s->hush = agent_now() + SESSION_HUSH_MS;
 			/* Still open and empty: closed only if its command has ended. */
-			if (n == 0 || errno != EAGAIN || s->exited)
+			else if (n == 0 || errno != EAGAIN || s->exited)
 				session_close_out(s, which);
 			return;
 		}
@@ -341,10 +349,12 @@ void session_wait(struct agent_polls *p)
 		if (s->in >= 0 && (s->have || s->eof))
 			s->poll_in = agent_poll_add(p, s->in, POLLOUT);
 		for (int k = 0; k < 2; k++)
-			if (s->out[k] >= 0 && s->credit[k])
+			if (s->out[k] >= 0 && s->credit[k] && s->hush <= agent_now())
 				s->poll_out[k] = agent_poll_add(p, s->out[k], POLLIN);
 		if (s->kill_due)
 			agent_poll_by(p, s->kill_due);
+		if (s->hush > agent_now())
+			agent_poll_by(p, s->hush);
 		/* There is something to do that no descriptor tells. */
 		if ((s->in < 0 && (s->have || s->taken)) || (s->exited && s->out[0] < 0 && s->out[1] < 0))
 			agent_poll_by(p, 0);

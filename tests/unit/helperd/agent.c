@@ -108,6 +108,11 @@ static void a_terminal_has_a_size(void)
 	line_write("end of it\n", 10, 1);
 	UNTIL(exit_code == 0);
 	CHECK(strstr(output[0], "end of it"));
+	/* A command that lets go of its terminal goes on, and may come back to it. */
+	line_start(json_pack("{s:[s, s, s], s:b}", "argv", "sh", "-c",
+			     "exec <&- >&- 2>&-; sleep 0.3; echo back >/dev/tty; exit 6", "tty", 1));
+	UNTIL(exit_code != -1);
+	CHECK(exit_code == 6 && strstr(output[0], "back"), "%lld %s", (long long)exit_code, output[0]);
 	line_down();
 }
 
@@ -116,7 +121,7 @@ static void a_command_ends_with_its_client(void)
 	pid_t pid;
 
 	line_up();
-	line_start(line_shell("echo $$; trap '' HUP; sleep 1000"));
+	line_start(line_shell("trap '' HUP; echo $$; sleep 1000"));
 	UNTIL(strchr(output[0], '\n'));
 	pid = atoi(output[0]);
 	CHECK(pid > 1 && !kill(pid, 0));
