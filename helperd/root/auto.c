@@ -199,7 +199,8 @@ static void hd_auto_user(struct hd *hd, uid_t uid)
 
 static int hd_auto_number(const struct dirent *d)
 {
-	return strspn(d->d_name, "0123456789") == strlen(d->d_name) && strlen(d->d_name) < 10;
+	return strspn(d->d_name, "0123456789") == strlen(d->d_name) && strlen(d->d_name) <= 10 &&
+	       strtoull(d->d_name, NULL, 10) < UINT32_MAX;
 }
 
 void hd_auto_start(struct hd *hd)
