@@ -56,7 +56,7 @@ s64 mon_hc_mmu_update(u64 va, u32 count, u32 *done)
 	for (*done = 0; *done < count; ++*done, va += sizeof(u)) {
 		const struct mmu_update *p = mon_at(va, 0);
 
-		mon_work(12);
+		mon_work(32);		/* one frame has seven shadows at most */
 		if (p && (va & 4095) <= 4096 - sizeof(u)) {
 			u.ptr = mon_once(&p->ptr);
 			u.val = mon_once(&p->val);

@@ -330,7 +330,6 @@ void mon_shadow_write(u64 gfn, u32 index, u64 value)
 
 	for (i = FINFO(gfn)->shadow; i; i = next) {
 		next = S(i)->next;
-		mon_work(4);
 		update_entry(i, index, value);
 	}
 }
