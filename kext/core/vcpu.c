@@ -202,6 +202,8 @@ static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
 	struct co_vm *vm = v->vm;
 	char text[CO_WHY_LEN];
 
+	if ((r->detail & CO_RUN_ON) && co_event_ready(vm))
+		co_os_wait_wake(vm->notified);
 	switch (why) {
 	case MON_EXIT_IRQ:
 	case MON_EXIT_NMI:
@@ -221,8 +223,6 @@ static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
 	case MON_EXIT_EVENT:
 		if (!(r->detail & CO_RUN_ON))
 			return CO_EXIT_EVENT;
-		if (co_event_ready(vm))
-			co_os_wait_wake(vm->notified);
 		co_os_yield();
 		return CO_EXIT_NONE;
 	case MON_EXIT_CONSOLE:
@@ -256,6 +256,11 @@ int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 		return -CO_EBUSY;
 	r->exit = CO_EXIT_NONE;
 	r->nports = 0;
+	/*
+	 * On a host's only CPU the worker cannot run beside the guest: a notice stays
+	 * until the guest blocks or the host's tick ends its run, and costs no passage.
+	 */
+	vm->mon->hold_notices = (r->detail & CO_RUN_ON) && co_os_cpus() == 1;
 	ret = vm->killed ? 0 : co_memory_refresh(v);
 	while (!ret && r->exit == CO_EXIT_NONE) {
 		if (vm->killed) {

@@ -169,9 +169,9 @@ static void *runner(void *arg)
 	return NULL;
 }
 
-static void start_runner(struct runner *r, struct co_vm *vm, u32 (*fn)(struct co_vcpu *))
+static void start_runner(struct runner *r, struct co_vm *vm, u32 (*fn)(struct co_vcpu *), u32 detail)
 {
-	*r = (struct runner){ .vm = vm };
+	*r = (struct runner){ .vm = vm, .run.detail = detail };
 	inside = 0;
 	guest = fn;
 	pthread_create(&r->thread, NULL, runner, r);
@@ -199,7 +199,7 @@ static void event_wakes(void)
 	for (int i = 0; i < 500; i++) {		/* before, while and after it falls asleep */
 		struct co_event ev = { .port = 65 };
 
-		start_runner(&r, vm, blocking);
+		start_runner(&r, vm, blocking, 0);
 		for (int spin = 0; spin < i % 50 * 20; spin++)
 			sched_yield();
 		CHECK(CALL(vm, CO_EVENT, &ev) == 0);
@@ -230,13 +230,54 @@ static void timer_wakes(void)
 	s32 handle;
 	struct co_vm *vm = started(&handle);
 
-	start_runner(&r, vm, blocking_for_an_hour);
+	start_runner(&r, vm, blocking_for_an_hour, 0);
 	while (!__atomic_load_n(&r.done, __ATOMIC_ACQUIRE)) {
 		fake_clock(7200000000000ull);
 		sched_yield();
 	}
 	pthread_join(r.thread, NULL);
 	CHECK(r.ret == 0 && r.run.exit == CO_EXIT_EVENT);
+	fake_close(handle, co_vm_destroy);
+	all_gone("closed");
+}
+
+/* Its notice is held: the monitor leaves only when the guest has nothing more to do. */
+static u32 asking(struct co_vcpu *v)
+{
+	if (inside++)
+		return MON_EXIT_CONSOLE;
+	CHECK(v->vm->mon->hold_notices);
+	notify(v->vm, 7);
+	return MON_EXIT_BLOCK;
+}
+
+static int notified(void *vm)
+{
+	return co_event_ready(vm);
+}
+
+static void held_notices(void)
+{
+	struct co_event ev = { .port = 7 };
+	struct runner r;
+	s32 handle;
+	struct co_vm *vm = started(&handle);
+
+	run_script(vm, MON_EXIT_CONSOLE, 0, 0);
+	CHECK(!vm->mon->hold_notices);
+	fake_cpus(1);
+	run_script(vm, MON_EXIT_CONSOLE, 0, 0);		/* this caller wants each one */
+	CHECK(!vm->mon->hold_notices);
+	for (int i = 0; i < 100; i++) {
+		vm->mon->inbox_summary = 0;
+		start_runner(&r, vm, asking, CO_RUN_ON);
+		CHECK(co_os_wait_until(vm->notified, notified, vm) == 0);
+		CHECK(taken(vm, 0).ports[0] == 7 && CALL(vm, CO_EVENT, &ev) == 0);
+		pthread_join(r.thread, NULL);
+		CHECK(r.ret == 0 && r.run.exit == CO_EXIT_CONSOLE);
+	}
+	fake_cpus(2);
+	guest = NULL;
 	fake_close(handle, co_vm_destroy);
 	all_gone("closed");
 }
@@ -249,13 +290,13 @@ static void signal_and_kill_wake(void)
 	s32 handle;
 	struct co_vm *vm = started(&handle);
 
-	start_runner(&r, vm, blocking);
+	start_runner(&r, vm, blocking, 0);
 	fake_signal(1);
 	pthread_join(r.thread, NULL);
 	CHECK(r.ret == 0 && r.run.exit == CO_EXIT_INTR);
 	fake_signal(0);
 
-	start_runner(&r, vm, blocking);
+	start_runner(&r, vm, blocking, 0);
 	while (!inside)
 		sched_yield();
 	CHECK(CALL(vm, CO_VCPU_RUN, &busy) == -CO_EBUSY);	/* one runner at a time */
@@ -285,7 +326,7 @@ static void kill_kicks(void)
 	s32 handle;
 	struct co_vm *vm = started(&handle);
 
-	start_runner(&r, vm, looping);
+	start_runner(&r, vm, looping, 0);
 	while (!inside)
 		sched_yield();
 	CHECK(CALL(vm, CO_VM_KILL, &kill) == 0);
@@ -305,6 +346,7 @@ int main(void)
 	RUN(monitor_kills);
 	RUN(event_wakes);
 	RUN(timer_wakes);
+	RUN(held_notices);
 	RUN(signal_and_kill_wake);
 	RUN(kill_kicks);
 	co_core_stop();

@@ -23,6 +23,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static co_u64 asked, fail_at, live, held;
 static co_u64 memory_total = 8ull << 30, memory_free = 15ull << 29;
 static char last_line[256];
+static co_u32 cpus;
 
 static struct block { char *p; co_u64 bytes; } blocks[MANY];
 static struct { char *p; co_u64 bytes; int writable; } users[MANY];
@@ -78,6 +79,7 @@ void fake_reset(void)
 	fake_user_clear();
 	fake_memory(8ull << 30, 15ull << 29);
 	last_line[0] = '\0';
+	fake_cpus(2);
 	fake_sync_reset();
 }
 
@@ -283,7 +285,8 @@ void fake_memory(co_u64 total, co_u64 free_)
 co_u64 co_os_memory_total(void) { return memory_total; }
 co_u64 co_os_memory_free(void) { return memory_free; }
 co_u64 co_os_held_pages(void) { return held; }
-co_u32 co_os_cpus(void) { return 2; }
+co_u32 co_os_cpus(void) { return cpus; }
+void fake_cpus(co_u32 n) { cpus = n; }
 
 int co_os_handle_create(struct co_vm *vm, void *os_file, co_s32 *handle)
 {

@@ -33,6 +33,7 @@ void fake_close(co_s32 handle, void (*destroy)(struct co_vm *));
 void fake_memory(co_u64 total, co_u64 free);
 void fake_clock(co_u64 ns);		/* moves on; runs the timers that come due */
 void fake_tsc_stable(int stable);
+void fake_cpus(co_u32 n);		/* the host has so many; 2 after fake_reset */
 void fake_signal(int pending);		/* a signal waits for every thread */
 co_u64 fake_kicks(void);
 co_u64 fake_nmis(void);			/* sent to the CPU itself */
