@@ -133,6 +133,7 @@ struct hd_vm {
 	char words[256];		/* the last line it logged */
 	int wait_status;
 	bool reaped, built, ended;
+	bool untrue;			/* it broke the protocol: no more is heard of it */
 	char kind[16];			/* how it says that it ended */
 	struct loop_timer end_timer, stop_timer;
 

@@ -173,9 +173,11 @@ static void hd_spawn_log(void *arg, short revents)
 	}
 }
 
+/* It is killed, and whatever else it has said by then is not even looked at. */
 static void hd_spawn_untrue(struct hd_vm *vm, const char *what)
 {
 	log_line(LOG_ERROR, "%s (uid %u): its worker broke the protocol: %s", vm->name, vm->uid, what);
+	vm->untrue = true;
 	if (!vm->ended) {
 		vm->ended = true;
 		snprintf(vm->kind, sizeof(vm->kind), "failed");
@@ -279,10 +281,14 @@ static void hd_spawn_answer(struct hd_vm *vm, unsigned int call, json_t *result,
 
 static void hd_spawn_line(void *arg, char *line, size_t len)
 {
-	json_t *root = json_loadb(line, len, MSG_JSON_FLAGS, NULL), *result, *error, *call;
-	const char *event = json_string_value(json_object_get(root, "event"));
+	json_t *root, *result, *error, *call;
 	struct hd_vm *vm = arg;
+	const char *event;
 
+	if (vm->untrue)
+		return;
+	root = json_loadb(line, len, MSG_JSON_FLAGS, NULL);
+	event = json_string_value(json_object_get(root, "event"));
 	result = json_object_get(root, "result");
 	error = json_object_get(root, "error");
 	call = json_object_get(root, "id");
@@ -332,7 +338,7 @@ int hd_spawn(struct hd_vm *vm, struct err *e)
 	int sock[2] = { -1, -1 }, log[2] = { -1, -1 };
 	pid_t parent = getpid();
 
-	vm->reaped = vm->built = vm->ended = false;
+	vm->reaped = vm->built = vm->ended = vm->untrue = false;
 	vm->words[0] = vm->kind[0] = 0;
 	vm->next_call = HD_SPAWN_BUILD;
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sock) || pipe(log))

@@ -69,6 +69,8 @@ void daemon_start(struct daemon *d, const char *mood)
 	if (d->pid == 0) {
 		/* A test that dies leaves nobody behind. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (d->log && !freopen(d->log, "a", stderr))
+			_exit(126);
 		execl(program, program, "--socket", d->socket, "--device", d->device, "--worker",
 		      d->worker ? d->worker : WORKER,
 		      "--state", d->state, "--ports", d->ports, "--stop-timeout",

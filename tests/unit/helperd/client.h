@@ -18,6 +18,7 @@ struct daemon {
 	char dir[64], socket[96], device[96], state[96], ports[96];
 	const char *worker, *program;	/* NULL: the real ones */
 	const char *patience;		/* ms for guests when it ends, NULL: none */
+	const char *log;		/* the file that gets what it logs; NULL: our stderr does */
 	pid_t pid;
 };
 

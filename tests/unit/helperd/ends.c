@@ -147,6 +147,44 @@ static void evil_workers(void)
 	daemon_forget(&t);
 }
 
+/* Lines of the file that hold the text. */
+static int lines(const char *path, const char *part)
+{
+	FILE *f = fopen(path, "r");
+	char line[1024];
+	int n = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		n += strstr(line, part) != NULL;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* However much a worker says that makes no sense: the first of it counts, and is logged. */
+static void a_liar_is_heard_once(void)
+{
+	struct daemon t = { .dir = "", .worker = EVIL };
+	struct client u;
+	char log[96];
+	json_t *vm;
+
+	daemon_dir(&t);
+	snprintf(log, sizeof(log), "%s/log", t.dir);
+	t.log = log;
+	daemon_start(&t, "");
+	client_open(&u, &t, 0);
+	DO(&u, "vm.create", VM("liar", ""));
+	vm = wait_state(&u, "liar", "failed");
+	CHECK(strstr(text(vm, "reason"), "neither answer nor event"), "%s", text(vm, "reason"));
+	json_decref(vm);
+	client_close(&u);
+	CHECK(daemon_end(&t, SIGTERM) == 0);
+	CHECK(lines(log, "broke the protocol: ") == 1, "%d", lines(log, "broke the protocol: "));
+	unlink(log);
+	daemon_forget(&t);
+}
+
 static void device_troubles(void)
 {
 	static const struct { const char *mood, *name, *part; } troubles[] = {
@@ -179,6 +217,7 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	RUN(killed_in_each_call);
 	RUN(evil_workers);
+	RUN(a_liar_is_heard_once);
 	RUN(device_troubles);
 	UNIT_END();
 }

@@ -95,6 +95,9 @@ int main(void)
 		endless("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
 	else if (!strcmp(name, "built-twice"))
 		say("{\"id\":1,\"result\":{}}\n{\"id\":1,\"result\":{}}\n");
+	else if (!strcmp(name, "liar"))
+		say("{\"id\":1,\"result\":{}}\nlie\nlie\n{\"id\":7,\"result\":{}}\n{\"event\":\"lie\"}\n"
+		    "{\"event\":\"ended\",\"kind\":\"poweroff\",\"why\":\"x\"}\n");
 	else if (!strcmp(name, "odd-error"))
 		say("{\"id\":1,\"error\":{\"code\":-99999999999,\"message\":\"\\u001b[31m\\u009b\\n\"}}\n");
 	else if (!strcmp(name, "odd-event"))
