@@ -4,8 +4,9 @@
  * is started.
  *
  * The administrator's file has lines of `USER ADDRESS PORT PROTOCOL`: a name or
- * a uid, a numeric address of this host, tcp or udp; # begins a comment.  It is
- * believed only if nobody but root can have written it.  root's own VMs need none.
+ * a uid, a numeric address of this host, tcp or udp; # begins a comment.  A line
+ * is believed whole or not at all, and the file only if nobody but root can have
+ * written it.  root's own VMs need none.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,6 +21,7 @@
 #include "hd.h"
 #include "log.h"
 
+#define HD_PORTS_LINE	255u	/* bytes of a line, its comment aside */
 #define HD_PORTS_START	1024	/* where the kernel says nothing else */
 #define HD_PORTS_MAX	256u	/* of one VM: each low one reads the file */
 
@@ -79,23 +81,61 @@ static bool hd_ports_address(const char *a, const char *b)
 	return inet_pton(AF_INET6, a, x) == 1 && inet_pton(AF_INET6, b, y) == 1 && !memcmp(x, y, 16);
 }
 
-static bool hd_ports_allowed(const char *path, uid_t uid, const char *address, long long port,
-			     const char *protocol)
+static bool hd_ports_line(const char *line, uid_t uid, const char *address, long long port,
+			  const char *protocol)
 {
-	FILE *f = hd_ports_open(path);
-	char line[256], who[64], where[64], what[16], rest[2];
-	bool found = false;
+	char who[64], where[64], what[16], rest[2];
 	int number;
 
-	while (f && !found && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "#\n")] = 0;
-		found = sscanf(line, "%63s %63s %d %15s %1s", who, where, &number, what, rest) == 4 &&
-			number == port && !strcmp(what, protocol) && hd_ports_address(where, address) &&
-			hd_ports_user(who, uid);
+	return sscanf(line, "%63s %63s %5d %15s %1s", who, where, &number, what, rest) == 4 &&
+	       number == port && !strcmp(what, protocol) && hd_ports_address(where, address) &&
+	       hd_ports_user(who, uid);
+}
+
+/* bad: the number of a line that cannot be one, 0: all can. */
+static bool hd_ports_allowed(const char *path, uid_t uid, const char *address, long long port,
+			     const char *protocol, unsigned int *bad)
+{
+	FILE *f = hd_ports_open(path);
+	unsigned int number = 0;
+	bool found = false;
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t len;
+
+	*bad = 0;
+	while (f && !found && (len = getline(&line, &room, f)) >= 0) {
+		size_t end = strcspn(line, "#\n");
+
+		number++;
+		if (end > HD_PORTS_LINE || (line[end] == 0 && end != (size_t)len)) {
+			log_line(LOG_WARNING, "%s, line %u is refused: it has more than %u bytes, or a NUL", path,
+				 number, HD_PORTS_LINE);
+			*bad = number;
+			continue;
+		}
+		line[end] = 0;
+		found = hd_ports_line(line, uid, address, port, protocol);
 	}
+	free(line);
 	if (f)
 		fclose(f);
 	return found;
+}
+
+static int hd_ports_denied(const struct hd *hd, uid_t uid, const json_t *forward, long long start,
+			   unsigned int bad, struct err *e)
+{
+	const char *address = json_string_value(json_object_get(forward, "hostAddress"));
+	const char *protocol = json_string_value(json_object_get(forward, "protocol"));
+	long long port = json_integer_value(json_object_get(forward, "hostPort"));
+	char refused[48] = "";
+
+	if (bad)
+		snprintf(refused, sizeof(refused), " (its line %u is refused: too long)", bad);
+	return err_set(e, CO_EPERM, "forward of port %.60s:%lld/%s: ports below %lld are the administrator's:"
+		       " a line \"%u %.60s %lld %s\" in %s allows it%s", address, port, protocol, start, uid,
+		       address, port, protocol, hd->ports, refused);
 }
 
 int hd_ports_check(const struct hd *hd, uid_t uid, const json_t *nets, struct err *e)
@@ -110,16 +150,14 @@ int hd_ports_check(const struct hd *hd, uid_t uid, const json_t *nets, struct er
 			const char *address = json_string_value(json_object_get(forward, "hostAddress"));
 			const char *protocol = json_string_value(json_object_get(forward, "protocol"));
 			long long port = json_integer_value(json_object_get(forward, "hostPort"));
+			unsigned int bad;
 
 			if (++count > HD_PORTS_MAX)
 				return err_set(e, CO_ELIMIT, "nets: more than %u forwards", HD_PORTS_MAX);
 			if (port >= start)
 				continue;
-			if (uid && !hd_ports_allowed(hd->ports, uid, address, port, protocol))
-				return err_set(e, CO_EPERM, "forward of port %.60s:%lld/%s: ports below %lld are the"
-					       " administrator's: a line \"%u %.60s %lld %s\" in %s allows it",
-					       address, port, protocol, start, uid, address, port, protocol,
-					       hd->ports);
+			if (uid && !hd_ports_allowed(hd->ports, uid, address, port, protocol, &bad))
+				return hd_ports_denied(hd, uid, forward, start, bad, e);
 			low = 1;
 		}
 	}

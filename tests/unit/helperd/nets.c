@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -167,6 +168,19 @@ static void write_policy(const char *what, uint16_t port, mode_t mode)
 	chmod(d.ports, mode);
 }
 
+static bool logged(const char *part)
+{
+	FILE *f = fopen(d.log, "r");
+	char line[1024];
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = strstr(line, part);
+	if (f)
+		fclose(f);
+	return found;
+}
+
 static void low_ports(void)
 {
 	static const struct { const char *line; mode_t mode; int yes; } rows[] = {
@@ -184,6 +198,7 @@ static void low_ports(void)
 	};
 	uint16_t port = spare_low();
 	struct client u;
+	static char fill[256], text[700];
 	char owned[64];
 
 	client_open(&u, &d, USER);
@@ -201,6 +216,22 @@ static void low_ports(void)
 			FAILS("PERM", owned, &u, "vm.create", NET(FORWARD), d.dir, "tcp", port, 25);
 		}
 	}
+	/* A line of any length is one line: what stands at its end is no line of its own. */
+	for (size_t i = 0; i < sizeof(fill) - 1; i++)
+		fill[i] = i % 3 ? 'x' : ' ';
+	snprintf(text, sizeof(text), "%s%%u 127.0.0.1 %%u tcp\n", fill);
+	write_policy(text, port, 0644);
+	FAILS("PERM", "ports allows it (its line 5 is refused", &u, "vm.create", NET(FORWARD), d.dir, "tcp", port, 25);
+	CHECK(logged("ports, line 5 is refused: it has more than 255 bytes"));
+	text[0] = '#';
+	write_policy(text, port, 0644);
+	FAILS("PERM", "ports allows it", &u, "vm.create", NET(FORWARD), d.dir, "tcp", port, 25);
+	CHECK(!strstr(call_text, "refused"), "%s", call_text);
+	/* The others count as ever. */
+	snprintf(text, sizeof(text), "%s\n%%u 127.0.0.1 %%u tcp #%s\n", fill, fill);
+	write_policy(text, port, 0644);
+	DO(&u, "vm.create", NET(FORWARD), d.dir, "tcp", port, 25);
+	DO(&u, "vm.delete", "{\"name\":\"a\",\"force\":true}");
 	/* Somebody else's file, and a link to a good one. */
 	write_policy("%u 127.0.0.1 %u tcp\n", port, 0644);
 	CHECK(!chown(d.ports, USER, USER));
@@ -217,7 +248,7 @@ static void low_ports(void)
 
 int main(void)
 {
-	char command[512];
+	char command[512], log[96];
 
 	alarm(300);
 	signal(SIGPIPE, SIG_IGN);
@@ -226,6 +257,9 @@ int main(void)
 		printf("not ok nets: it must run as root (it becomes other users)\n");
 		return 1;
 	}
+	daemon_dir(&d);
+	snprintf(log, sizeof(log), "%s/log", d.dir);
+	d.log = log;
 	daemon_start(&d, "");
 	snprintf(command, sizeof(command), "install -m 644 '%s' '%s/kernel'", KERNEL, d.dir);
 	CHECK(system(command) == 0);
@@ -239,6 +273,7 @@ int main(void)
 	CHECK(daemon_end(&d, SIGTERM) == 0);
 	snprintf(command, sizeof(command), "%s/kernel", d.dir);
 	unlink(command);
+	unlink(log);
 	daemon_forget(&d);
 	UNIT_END();
 }
