@@ -162,7 +162,9 @@ int conet_forward_remove(struct conet_net *n, void *forward, struct err *e)
 	if (!found || found->guest_port != f.guest_port)
 		return err_set(e, CO_ENOENT, "%s:%u/%s is not forwarded to port %u of this VM", f.address,
 			       f.host_port, f.udp ? "udp" : "tcp", f.guest_port);
-	slirp_remove_hostxfwd(s->slirp, &f.host.any, f.len, f.udp ? SLIRP_HOSTFWD_UDP : 0);
+	if (slirp_remove_hostxfwd(s->slirp, &f.host.any, f.len, f.udp ? SLIRP_HOSTFWD_UDP : 0))
+		return err_set(e, CO_EIO, "libslirp did not close %s:%u/%s: it may be open until this VM ends",
+			       f.address, f.host_port, f.udp ? "udp" : "tcp");
 	*found = s->forwards[--s->nforwards];
 	return 0;
 }

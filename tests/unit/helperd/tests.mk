@@ -61,8 +61,8 @@ $(OUT)/disks: helperd/disks.c $(HD_BLOCK) $(HD_HDRS) | $(OUT)
 $(OUT)/block_tsan: helperd/block.c $(HD_BLOCK) $(HD_HDRS) | $(OUT)
 	$(CC) $(filter-out -fsanitize=%,$(CFLAGS)) -fsanitize=thread -Wno-tsan $(HD_BLOCK_CC) -o $@ $(filter %.c,$^) -ljansson
 $(OUT)/conet: helperd/conet.c $(HD_HALF) $(filter-out %_darwin.c,$(wildcard $(HELPERD)/worker/conet*.c)) $(HD_HDRS) | $(OUT)
-	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) $(SLIRP_CFLAGS) -pthread -o $@ $(filter %.c,$^) \
-		-ljansson $(SLIRP_LIBS)
+	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) $(SLIRP_CFLAGS) -pthread \
+		-Wl,--wrap=slirp_remove_hostxfwd -o $@ $(filter %.c,$^) -ljansson $(SLIRP_LIBS)
 
 $(OUT)/failing-colinuxd: $(wildcard $(HELPERD)/root/*.c) $(HD_LIB) $(HD_FAKE) helperd/fail_alloc.c $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DHD_BUILD='"unit"' -pthread -fno-builtin \
