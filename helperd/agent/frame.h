@@ -11,7 +11,8 @@
  *
  * The agent says HELLO with a number of its own, every second until WELCOME
  * comes back with that number; whatever it hears before is of a former life.
- * A HELLO ends everything that the worker had with the agent before.  An agent
+ * A HELLO with another number than the last one ends everything that the worker
+ * had with the agent before; the same number asks for WELCOME again.  An agent
  * that was killed may have left half a frame: before its first HELLO the next
  * one says as many zeros as could be missing.  The worker always ends a frame
  * that it has begun.

@@ -56,6 +56,7 @@ struct wk_agent {
 
 	bool connected;
 	uint32_t version;		/* of the agent that said HELLO last; 0: none yet */
+	uint8_t number[8];		/* its own */
 	uint64_t heard;
 	struct loop_timer ping, more;
 	struct wk_probe *probes;
@@ -198,13 +199,21 @@ static void wk_agent_hello(struct wk_agent *a, const struct frame *f)
 
 	if (f->len != sizeof(welcome))
 		return;
+	memcpy(welcome, f->data, sizeof(welcome));
+	frame_put32(welcome, FRAME_VERSION);
+	/* Said again because it has not read our WELCOME within its second. */
+	if (a->connected && frame_get32(f->data) == a->version &&
+	    !memcmp(a->number, f->data + 4, sizeof(a->number))) {
+		if (wk_agent_room(a, sizeof(welcome)))
+			wk_agent_send(a, FRAME_WELCOME, 0, 0, welcome, sizeof(welcome));
+		return;
+	}
 	if (a->connected)
 		wk_agent_lost(a, "the agent in the guest has begun anew");
 	a->lost = a->frames.lost;
 	wk_lane_begin(a->lane, false);
 	a->version = frame_get32(f->data);
-	memcpy(welcome, f->data, sizeof(welcome));
-	frame_put32(welcome, FRAME_VERSION);
+	memcpy(a->number, f->data + 4, sizeof(a->number));
 	/* Said once more in a second if there is no room. */
 	if (wk_agent_send(a, FRAME_WELCOME, 0, 0, welcome, sizeof(welcome)))
 		return;
@@ -316,8 +325,11 @@ static void wk_agent_frame(void *arg, const struct frame *f)
 		wk_agent_hello(a, f);
 	else if (!a->connected)
 		return;
-	else if (f->type == FRAME_LANE)
-		wk_lane_begin(a->lane, true);
+	else if (f->type == FRAME_LANE) {
+		/* Once: with each WELCOME comes another, and what waits there must not be lost. */
+		if (!wk_lane_used(a->lane))
+			wk_lane_begin(a->lane, true);
+	}
 	else if (f->type == FRAME_PROBED)
 		wk_agent_probed_frame(a, f);
 	else if (f->type != FRAME_PONG)

@@ -61,6 +61,12 @@ static void hello(void)
 	CHECK(wk_agent_connected(&half));
 }
 
+static void hello_of_another(void)
+{
+	guest_frame(FRAME_HELLO, 0, 0, "\1\0\0\0abcdefgi", 12);
+	CHECK(wk_agent_connected(&half));
+}
+
 static void run_one(void)
 {
 	exit_code = exit_signal = -1;
@@ -212,8 +218,40 @@ static void input_is_fetched(void)
 		}
 	/* What waits for one agent is not for the next. */
 	line_write(data, 100, 0);
-	hello();
+	hello_of_another();
 	CHECK(fetch(&in) == 0 && !half_killed[0]);
+	line_down();
+}
+
+/* A guest that was too slow to read WELCOME asks again; one that has begun anew has another number. */
+static void a_hello_said_again_ends_nothing(void)
+{
+	static struct frame_in in;
+
+	line_plug();
+	hello();
+	guest_frame(FRAME_LANE, 0, 0, NULL, 0);
+	run_one();
+	guest_frame(FRAME_STARTED, 0, 1, NULL, 0);
+	CHECK(answered == 5 && exec_id == 1);
+	line_write("input", 5, 0);
+	heard = nfetched = 0;
+	hello();
+	guest_frame(FRAME_LANE, 0, 0, NULL, 0);
+	guest_hears();
+	CHECK(heard_types[FRAME_WELCOME] == 1, "%u", heard_types[FRAME_WELCOME]);
+	CHECK(exit_code == -1 && !failure[0], "%s", failure);
+	while (fetch(&in) > 0)
+		;
+	CHECK(nfetched == 5 && !memcmp(fetched, "input", 5), "%zu", nfetched);
+	guest_frame(FRAME_EXIT, 0, 1, "\0\7", 2);
+	CHECK(exit_code == 7);
+	run_one();
+	guest_frame(FRAME_STARTED, 0, 2, NULL, 0);
+	hello_of_another();
+	CHECK(strstr(failure, "begun anew"), "%s", failure);
+	guest_hears();
+	CHECK(heard_types[FRAME_WELCOME] == 1);
 	line_down();
 }
 
@@ -223,5 +261,6 @@ int main(void)
 	RUN(lies_end_the_liar_s_commands_only);
 	RUN(noise_is_skipped);
 	RUN(input_is_fetched);
+	RUN(a_hello_said_again_ends_nothing);
 	UNIT_END();
 }
