@@ -5,7 +5,7 @@
  * Wall time, as people wait for it, not instructions: much of it is not ours.
  */
 import { NetGuest } from "../e2e/net_guest.ts";
-import type { Row } from "./table.ts";
+import { median, type Row } from "./table.ts";
 
 /** Ratios of time: half the throughput, three times the round trip. */
 const LIMITS = { send: 2, recv: 2, trip: 3 };
@@ -19,10 +19,6 @@ function ownAddress(): string {
     .find(({ family, address }) => family === "IPv4" && !address.startsWith("127."));
   if (found === undefined) throw new Error("this machine has no IPv4 address but its loopback");
   return found.address;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 }
 
 /** Nanoseconds for a megabyte, or for a round trip. */

@@ -10,7 +10,8 @@ import { Host, MAX_CPU } from "../machine/host.ts";
 import { BUILD, GUEST, guestInitrd } from "../machine/paths.ts";
 import { netRows } from "./net.ts";
 import { diskRows } from "./disk.ts";
-import { type Row, table, type Toggles } from "./table.ts";
+import { mailRows } from "./mail.ts";
+import { median, type Row, table, type Toggles } from "./table.ts";
 
 /** Limits of the ratios, as the project demands; the rest is shown only. */
 const LIMITS: Record<string, number> = {
@@ -70,10 +71,6 @@ async function toggles(host: Host, benches: Map<string, Bench>): Promise<Map<str
     });
   }
   return result;
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 }
 
 /** A trip from the guest to the host and back, in instructions. */
@@ -179,6 +176,7 @@ async function main(): Promise<void> {
   const trip = await roundTrip(host);
   require(trip.trips >= 400_000, `only ${trip.trips} round trips for 400,000 yields`);
   rows.push(await countedBoot(host), await wallBoot(), ...await diskRows(), ...await netRows());
+  rows.push(...await mailRows());
   const c = counters(full);
   const extra = {
     monitorBytes: Number(status.get("monitor_bytes")),
@@ -189,7 +187,8 @@ async function main(): Promise<void> {
   for (const line of table(rows, extra)) print(line);
   await Deno.mkdir(`${BUILD}/bench`, { recursive: true });
   const json = {
-    rows: rows.map(({ name, bare, guest, ratio }) => ({ name, bare, guest, ratio })),
+    // Times without a counterpart have null in its place.
+    rows: rows.map(({ name, bare = null, guest, ratio = null }) => ({ name, bare, guest, ratio })),
     toggles: Object.fromEntries(per),
     ...extra,
   };

@@ -10,10 +10,14 @@ export interface Toggles {
 
 export interface Row {
   name: string;
-  bare: number;
+  /** Absent where there is nothing bare to compare with. */
+  bare?: number;
   guest: number;
-  ratio: number;
+  ratio?: number;
+  /** Of the ratio. */
   limit?: number;
+  /** Of the guest's nanoseconds. */
+  goal?: number;
   toggles?: Toggles;
 }
 
@@ -24,6 +28,10 @@ export interface Extra {
   roundTrip: number;
 }
 
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
+}
+
 function count(n: number): string {
   return n >= 1e9
     ? `${(n / 1e9).toFixed(2)}G`
@@ -32,6 +40,14 @@ function count(n: number): string {
     : n >= 1e4
     ? `${(n / 1e3).toFixed(1)}k`
     : n.toFixed(0);
+}
+
+function remark({ guest, ratio, limit, goal }: Row): string {
+  const seconds = (ns: number) => `${Number((ns / 1e9).toPrecision(3))} s`;
+  if (goal !== undefined) {
+    return `  ${seconds(guest)}, goal ${seconds(goal)}${guest > goal ? "  OVER ITS GOAL" : ""}`;
+  }
+  return limit !== undefined && ratio !== undefined && ratio > limit ? "  OVER ITS LIMIT" : "";
 }
 
 export function table(rows: readonly Row[], extra: Extra): string[] {
@@ -47,10 +63,10 @@ export function table(rows: readonly Row[], extra: Extra): string[] {
       }` +
         t.passages.toFixed(3).padStart(10)
       : "";
-    const over = row.limit !== undefined && row.ratio > row.limit ? "  OVER ITS LIMIT" : "";
     lines.push(
-      row.name.padEnd(14) + count(row.bare).padStart(9) + count(row.guest).padStart(9) +
-        row.ratio.toFixed(3).padStart(8) + (row.limit?.toFixed(2) ?? "-").padStart(8) + per + over,
+      row.name.padEnd(14) + (row.bare === undefined ? "-" : count(row.bare)).padStart(9) +
+        count(row.guest).padStart(9) + (row.ratio?.toFixed(3) ?? "-").padStart(8) +
+        (row.limit?.toFixed(2) ?? "-").padStart(8) + per + remark(row),
     );
   }
   const overhead = extra.overheadPages / extra.ramPages;
