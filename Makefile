@@ -23,8 +23,8 @@ DEBIAN_PACKAGES := \
 	build-essential gcc-12 git pkg-config python3 cpio kmod xz-utils lz4 zstd \
 	util-linux qemu-system-x86 \
 	libjansson-dev liblzma-dev liblz4-dev libzstd-dev zlib1g-dev libseccomp-dev \
-	libcap-dev libslirp-dev libglib2.0-dev libxen-dev clang llvm mmdebstrap e2fsprogs openssl iproute2 strace fio \
-	curl swaks mutt
+	libcap-dev libslirp-dev libglib2.0-dev libxen-dev clang llvm mmdebstrap uidmap e2fsprogs \
+	openssl iproute2 strace fio curl swaks mutt
 
 # Kernels of the virtual host: the first is the one that `make up` uses.
 HOST_KERNELS := linux-image-cloud-amd64

@@ -7,10 +7,11 @@
  * name space.
  */
 import { CliError, EXIT } from "../ui/errors.ts";
+import { AS_ROOT, checkNameSpaces } from "./name_spaces.ts";
 import { failed, must, run } from "./process.ts";
 import { BASE_PACKAGES, EXCLUDED, GUEST, type Recipe } from "./recipe.ts";
 import { sourcesFor } from "./sources.ts";
-import { AS_ROOT, type Image, type Manifest, newId, type Store } from "./store.ts";
+import { type Image, type Manifest, newId, type Store } from "./store.ts";
 
 export interface Builder {
   readonly signal: AbortSignal;
@@ -58,20 +59,6 @@ export async function buildImage(
 }
 
 const SOURCES = ["machine.list", "machine.sources"];
-
-/** Without them only root can make files of other users. */
-async function checkNameSpaces(): Promise<void> {
-  if (Deno.uid() === 0) return;
-  const { code, lines } = await run("unshare", [...AS_ROOT, "true"]);
-  if (code === 0) return;
-  throw new CliError("this user cannot build images: user name spaces do not work", {
-    name: "USERNS",
-    hint: "install the package uidmap, see that /etc/subuid and /etc/subgid have a line for you " +
-      "(usermod --add-subuids), or build as root: sudo colinux image build",
-    exit: EXIT.noPerm,
-    detail: lines.join("\n"),
-  });
-}
 
 /** Everything that mmdebstrap and setup.sh read, below `folder`. */
 async function prepare(folder: string, recipe: Recipe): Promise<void> {

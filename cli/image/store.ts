@@ -8,6 +8,7 @@
 import { isRecord } from "../rpc/errors.ts";
 import { CliError, EXIT } from "../ui/errors.ts";
 import type { Paths } from "../ui/paths.ts";
+import { AS_ROOT } from "./name_spaces.ts";
 import { must, run } from "./process.ts";
 
 export interface Manifest {
@@ -170,6 +171,3 @@ async function discard(folder: string): Promise<void> {
     }
   }
 }
-
-/** For `unshare`: root of a name space of this user's. */
-export const AS_ROOT = ["--map-root-user", "--map-auto", "--"];

@@ -11,6 +11,7 @@ import { mailKillTests } from "./mail_kill_tests.ts";
 import { mailTests } from "./mail_tests.ts";
 import { netTests } from "./net_tests.ts";
 import { lifeTests } from "./life_tests.ts";
+import { userTests } from "./user_tests.ts";
 import { type E2eTest, vmTests } from "./vm_tests.ts";
 
 const tests: E2eTest[] = [
@@ -26,6 +27,7 @@ const tests: E2eTest[] = [
   ...imageTests,
   ...mailTests,
   ...mailKillTests,
+  ...userTests,
 ];
 
 const name = Deno.args[0];
