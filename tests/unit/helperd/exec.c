@@ -2,6 +2,7 @@
 /* exec.c: colinuxd and commands in guests: whose each is, how much is under way, how they end. */
 #define _GNU_SOURCE
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -164,10 +165,88 @@ static void a_slow_client_holds_up_its_command_only(void)
 	drop("a");
 }
 
+#define ASK(what)	"{\"jsonrpc\":\"2.0\",\"id\":77,\"method\":\"exec.start\",\"params\":" \
+			"{\"name\":\"a\",\"argv\":[\"" what "\"]}}\n"
+#define CRUMBS	65536u
+
+/* Reads until both commands have ended; turns 0: there is only one. */
+static void crumbs_and_turns(struct client *of, json_int_t crumbs, json_int_t turns, const char *how, json_int_t value)
+{
+	size_t got[2] = { 0, 0 }, wrong = 0, pieces = 0;
+	static unsigned char raw[16400];
+	int ends = turns ? 2 : 1;
+	json_t *r, *params;
+
+	while (ends && (r = client_line(of))) {
+		const char *data;
+		bool err;
+		long n;
+
+		params = json_object_get(r, "params");
+		data = text(params, "data");
+		err = !strcmp(text(params, "stream"), "stderr");
+		n = proto_base64_decode(data, strlen(data), raw);
+		if (!strcmp(text(r, "method"), "exec.exit")) {
+			ends--;
+			if (is(params, turns, "code", 4))
+				CHECK(pieces == 10, "%zu", pieces);
+			else
+				CHECK(got[0] == CRUMBS && got[1] == CRUMBS && (value < 0 ? strstr(text(params, "error"), how) != NULL :
+				      is(params, crumbs, how, value)), "%zu %zu", got[0], got[1]);
+		} else if (json_integer_value(json_object_get(params, "exec")) == turns) {
+			/* The streams take turns, as they were sent. */
+			wrong += n != 12288 || err != pieces++ % 2;
+		} else {
+			for (long i = 0; i < n; i++) {
+				size_t k = got[err]++;
+
+				wrong += raw[i] != (err ? '0' + k % 10 : 'a' + k % 26);
+			}
+		}
+		json_decref(r);
+	}
+	CHECK(!ends && !wrong, "%d %zu", ends, wrong);
+}
+
+/* 131072 events of one byte would be 14 MB of JSON; their client's connection stands 4. */
+static void single_bytes_cost_no_more_than_others(void)
+{
+	struct client slow;
+	json_int_t id;
+	char line[64];
+
+	boot("a");
+	client_open(&slow, &d, 0);
+	id = start(&slow, "a", "crumbs");
+	client_send(&slow, ASK("turns"));
+	snprintf(line, sizeof(line), "said %lld", (long long)id + 1);
+	CHECK(noted(&c, line));
+	crumbs_and_turns(&slow, id, id + 1, "code", 3);
+	/* It gets credit again, and what was written before its VM ended is not lost with that. */
+	id = start(&slow, "a", "crumbs-on");
+	CHECK(id > 0);
+	if (id < 0)
+		return;
+	snprintf(line, sizeof(line), "said %lld", (long long)id);
+	CHECK(noted(&c, line));
+	drop("a");
+	crumbs_and_turns(&slow, id, 0, "a has ended", -1);
+	client_close(&slow);
+	/* One that goes with output unread. */
+	boot("a");
+	client_open(&slow, &d, 0);
+	id = start(&slow, "a", "crumbs");
+	snprintf(line, sizeof(line), "said %lld", (long long)id);
+	CHECK(noted(&c, line));
+	client_close(&slow);
+	drop("a");
+}
+
 static void limits(void)
 {
 	struct client u;
 	char *big = malloc(200000);
+	int refused = 0;
 
 	boot("a");
 	client_open(&u, &d, 0);
@@ -179,6 +258,20 @@ static void limits(void)
 	big[199999] = 0;
 	FAILS("TOOBIG", "longer than", &c, "exec.start", "{\"name\":\"a\",\"argv\":[\"%s\"]}", big);
 	FAILS("PARAMS", "argv is missing", &c, "exec.start", "{\"name\":\"a\"}");
+	client_close(&u);
+	/* Those that are only asked for count too. */
+	client_open(&u, &d, 0);
+	big[0] = 0;
+	for (int i = 0; i < 17; i++)
+		strcat(big, ASK("wait"));
+	client_send(&u, big);
+	for (int i = 0; i < 17; i++) {
+		json_t *r = client_line(&u);
+
+		refused += json_object_get(r, "error") != NULL;
+		json_decref(r);
+	}
+	CHECK(refused == 1, "%d", refused);
 	client_close(&u);
 	free(big);
 	drop("a");
@@ -200,7 +293,8 @@ static void a_worker_that_lies_is_ended(void)
 		{ "over", "output that no command may have" }, { "stream", "output that no command may have" },
 		{ "base64", "output that no command may have" }, { "stranger", "a command that nobody started" },
 		{ "early", "a command that nobody started" }, { "no-code", "end without a code" },
-		{ "two-ends", "end without a code" },
+		{ "two-ends", "end without a code" }, { "empty", "output that no command may have" },
+		{ "more", "a command that nobody started" },
 	};
 	struct client slow;
 	json_t *vm;
@@ -241,6 +335,7 @@ int main(void)
 	RUN(a_command_is_its_client_s);
 	RUN(a_client_that_goes_takes_its_commands_along);
 	RUN(a_slow_client_holds_up_its_command_only);
+	RUN(single_bytes_cost_no_more_than_others);
 	RUN(limits);
 	RUN(a_worker_that_lies_is_ended);
 	client_close(&c);

@@ -11,9 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proto.h"
+
 #define SOCKET	3
 #define PIECE	12288			/* bytes, 16384 as text */
 #define FLOOD	(4u << 20)
+#define CRUMBS	65536u
 
 static int stubborn;
 static json_int_t next, flood_id;
@@ -66,13 +69,27 @@ static void flood(void)
 	}
 }
 
+/* Bytes of both streams, each alone, as far as the window goes: a to z, and digits. */
+static void crumbs(json_int_t id)
+{
+	unsigned char byte;
+	char text[8];
+
+	for (unsigned int i = 0; i < 2 * CRUMBS; i++) {
+		byte = (unsigned char)(i & 1 ? '0' + i / 2 % 10 : 'a' + i / 2 % 26);
+		proto_base64_encode(&byte, 1, text);
+		data(id, i & 1 ? "stderr" : "stdout", text);
+	}
+}
+
 static void start(const json_t *call, const json_t *params)
 {
 	const char *what = json_string_value(json_array_get(json_object_get(params, "argv"), 0));
 	json_int_t id = !strcmp(what, "twice") ? next : ++next;
-	static char text[2 * PIECE / 3 * 4 + 1];
+	static char text[2 * PIECE / 3 * 4 + 1], piece[PIECE / 3 * 4 + 1];
 
 	memset(text, 'A', sizeof(text) - 1);
+	memset(piece, 'B', sizeof(piece) - 1);
 	if (!strcmp(what, "refuse")) {
 		say(json_pack("{s:O, s:{s:i, s:s}}", "id", json_object_get(call, "id"), "error", "code", 22,
 			      "message", "no \033[2Jagent"));
@@ -87,6 +104,21 @@ static void start(const json_t *call, const json_t *params)
 		flood_sent = 0;
 		flood_credit = 65536;
 		flood();
+	} else if (!strncmp(what, "crumbs", 6)) {
+		crumbs(id);
+		note("said", id);
+		if (!strcmp(what, "crumbs"))
+			say(json_pack("{s:s, s:I, s:i}", "event", "exec.exit", "exec", id, "code", 3));
+	} else if (!strcmp(what, "turns")) {
+		for (int i = 0; i < 10; i++)
+			data(id, i & 1 ? "stderr" : "stdout", piece);
+		note("said", id);
+		say(json_pack("{s:s, s:I, s:i}", "event", "exec.exit", "exec", id, "code", 4));
+	} else if (!strcmp(what, "empty")) {
+		data(id, "stdout", "");
+	} else if (!strcmp(what, "more")) {
+		say(json_pack("{s:s, s:I, s:i}", "event", "exec.exit", "exec", id, "code", 0));
+		data(id, "stdout", "AAAA");
 	} else if (!strcmp(what, "over")) {
 		data(id, "stderr", text);
 	} else if (!strcmp(what, "endless")) {

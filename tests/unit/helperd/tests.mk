@@ -82,8 +82,8 @@ $(OUT)/agent $(OUT)/agent_rude: $(OUT)/%: helperd/%.c helperd/line.c $(addprefix
 		-DWK_AGENT_PING_MS=300u -DWK_AGENT_SILENT_MS=4000u -o $@ $(filter %.c,$^) -ljansson -lz
 
 # colinuxd's part in commands, with a worker that runs any.
-$(OUT)/exec-worker: helperd/exec_worker.c | $(OUT)
-	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -o $@ $(filter %.c,$^) -ljansson
+$(OUT)/exec-worker: helperd/exec_worker.c $(HELPERD)/lib/proto.c $(HELPERD)/lib/err.c $(HD_HDRS) | $(OUT)
+	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -I$(HELPERD)/proto $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
 $(OUT)/exec: helperd/exec.c helperd/client.c $(HELPERD)/lib/proto.c $(HELPERD)/lib/err.c \
 		$(OUT)/fake-colinuxd $(OUT)/exec-worker $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DCOLINUXD='"$(OUT)/fake-colinuxd"' -DWORKER='""' -DKERNEL='"/x"' \
