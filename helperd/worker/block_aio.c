@@ -118,7 +118,10 @@ void wk_aio_start(struct wk_disk *d)
 /* The lock is held. */
 static void wk_aio_ended(struct wk_disk *d, struct wk_disk_request *r, int64_t result)
 {
-	if (result == (int64_t)r->bytes) {
+	/* One that began before every write is flushed needs it as well. */
+	bool unflushed = r->operation == BLKIF_OP_WRITE && __atomic_load_n(&d->write_through, __ATOMIC_ACQUIRE);
+
+	if (result == (int64_t)r->bytes && !unflushed) {
 		wk_disk_done(d, r, BLKIF_RSP_OKAY);
 	} else if (!d->ring) {
 		/* Its frontend is gone: done again later it would be taken for one of the next. */

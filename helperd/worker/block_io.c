@@ -346,6 +346,8 @@ static xen_s16 wk_disk_sync(struct wk_disk *d, struct wk_disk_request *r)
 	if (!error)
 		return BLKIF_RSP_OKAY;
 	STORE(d->write_through, true);
+	/* The guest asks for no flush any more: also of what was answered since ours began. */
+	wk_disk_flush(&d->file);
 	wk_disk_complain(d, "flush", error);
 	return WK_DISK_RSP_LOST;
 }

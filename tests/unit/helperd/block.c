@@ -298,6 +298,38 @@ static void a_flush_that_fails_makes_every_write_a_flush(void)
 	front_down();
 }
 
+/*
+ * The guest does not flush any more once it has heard of one that failed: what was answered
+ * before without a flush, and what ends just then, must have had one all the same.
+ */
+static void no_write_escapes_the_flush_that_fails(void)
+{
+	struct wk_disk *d;
+	uint32_t write;
+	int fd;
+
+	front_files(SIZE);
+	front_up(DISK0, front_path[0]);
+	d = &half.disks->disk[0];
+	CHECK(front_do(0, (struct front_io){ BLKIF_OP_WRITE, 0, 0, 8, 0, 0, 0 }) == OKAY && !host_flushes);
+	host_flush_errors = 1;
+	CHECK(front_do(0, (struct front_io){ BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0, 0, 0, 0 }) == WK_DISK_RSP_LOST);
+	CHECK(host_flushes == 2, "%u", host_flushes);
+	/* One that is with the kernel when the flush fails; its end is seen only after that. */
+	fd = open(front_path[0], O_RDONLY | O_CLOEXEC);
+	CHECK(!posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+	close(fd);
+	__atomic_store_n(&host_hang_at, 0, __ATOMIC_SEQ_CST);	/* a thread, where the kernel refuses it */
+	__atomic_store_n(&d->write_through, false, __ATOMIC_SEQ_CST);
+	write = front_ask(0, &(struct front_io){ BLKIF_OP_WRITE, 0, 0, 8, 0, 0, 0 });
+	front_push(0);
+	CHECK(wk_disk_busy(d));
+	__atomic_store_n(&d->write_through, true, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&host_hang_at, -1, __ATOMIC_SEQ_CST);
+	CHECK(front_answer(0, write) == OKAY && host_flushes == 3, "%u", host_flushes);
+	front_down();
+}
+
 static void a_disk_that_hangs_is_alone_in_it(void)
 {
 	uint32_t stuck[3], id;
@@ -482,6 +514,7 @@ int main(void)
 	RUN_IN_THREADS(errors_of_the_host_reach_the_guest);
 	RUN(a_flush_that_fails_makes_every_write_a_flush);
 	RUN_IN_THREADS(a_flush_that_fails_makes_every_write_a_flush);
+	RUN(no_write_escapes_the_flush_that_fails);
 	RUN_IN_THREADS(a_disk_that_hangs_is_alone_in_it);
 	RUN(a_broken_ring_is_served_no_more);
 	RUN(notices_come_only_when_asked_for);

@@ -38,6 +38,7 @@ static struct {
 unsigned int host_writes, host_reads, host_flushes;
 bool host_direct = true;
 int host_error;
+unsigned int host_flush_errors;
 bool host_in_pieces;
 int64_t host_hang_at = -1;
 
@@ -128,6 +129,10 @@ int __wrap_fdatasync(int fd)
 {
 	__atomic_add_fetch(&host_flushes, 1, __ATOMIC_SEQ_CST);
 	errno = LOAD(host_error);
+	if (LOAD(host_flush_errors)) {
+		__atomic_sub_fetch(&host_flush_errors, 1, __ATOMIC_SEQ_CST);
+		errno = EIO;
+	}
 	return errno ? -1 : __real_fdatasync(fd);
 }
 

@@ -46,6 +46,7 @@ void front_entry_done(uint32_t disk);
 extern unsigned int host_writes, host_reads, host_flushes;	/* atomic */
 extern bool host_direct;		/* files can be opened past the page cache: AIO, and none of below */
 extern int host_error;			/* of every transfer and flush, while not 0 */
+extern unsigned int host_flush_errors;	/* so many flushes fail yet */
 extern bool host_in_pieces;		/* transfers move one byte more than half, and are interrupted */
 extern int64_t host_hang_at;		/* reads and writes at this byte wait, until it is -1 */
 
