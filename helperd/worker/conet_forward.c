@@ -87,8 +87,11 @@ static int conet_forward_fail(const struct conet_forward *f, int why, struct err
 	}
 }
 
-/* libslirp listens with a backlog of 1: a burst of clients would wait for a second each. */
-static void conet_forward_backlog(const struct conet_forward *f)
+/*
+ * libslirp listens with a backlog of 1: a burst of clients would wait for a second each.
+ * The descriptor, or -1.
+ */
+static int conet_forward_backlog(const struct conet_forward *f)
 {
 	for (int fd = 3; fd < CONET_FDS; fd++) {
 		union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; } a;
@@ -105,12 +108,13 @@ static void conet_forward_backlog(const struct conet_forward *f)
 		    a.v6.sin6_port == f->host.v6.sin6_port &&
 		    !memcmp(&a.v6.sin6_addr, &f->host.v6.sin6_addr, sizeof(a.v6.sin6_addr))) {
 			listen(fd, CONET_BACKLOG);
-			return;
+			return fd;
 		}
 	}
+	return -1;
 }
 
-static int conet_forward_open(struct conet_slirp *s, const struct conet_forward *f)
+static int conet_forward_open(struct conet_slirp *s, struct conet_forward *f)
 {
 	union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; } guest;
 	int flags = (f->udp ? SLIRP_HOSTFWD_UDP : 0) | SLIRP_HOSTFWD_V6ONLY;
@@ -124,8 +128,7 @@ static int conet_forward_open(struct conet_slirp *s, const struct conet_forward 
 		guest.v6.sin6_port = htons(f->guest_port);
 	if (slirp_add_hostxfwd(s->slirp, &f->host.any, f->len, &guest.any, f->len, flags))
 		return errno ? errno : EIO;
-	if (!f->udp)
-		conet_forward_backlog(f);
+	f->fd = f->udp ? -1 : conet_forward_backlog(f);
 	return 0;
 }
 

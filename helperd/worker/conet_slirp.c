@@ -9,15 +9,20 @@
  * not this host's loopback.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <glib.h>
 #include <slirp/libslirp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "conet.h"
 #include "conet_slirp.h"
 #include "log.h"
+
+#define CONET_SLIRP_FULL_MS	200u
 
 static int64_t conet_slirp_now(void *opaque)
 {
@@ -142,19 +147,54 @@ static void conet_slirp_input(struct conet_net *n, uint8_t *buffer, struct conet
 	slirp_input(s->slirp, buffer, (int)p->len);
 }
 
+struct conet_slirp_round {
+	struct conet_slirp *s;
+	struct conet_polls *p;
+	int64_t now;
+};
+
+static bool conet_slirp_listens(const struct conet_slirp *s, int fd)
+{
+	for (unsigned int i = 0; i < s->nforwards; i++)
+		if (s->forwards[i].fd == fd)
+			return true;
+	return false;
+}
+
+/* Is there a descriptor for one more client?  In the closed sandbox only a socket can tell. */
+static bool conet_slirp_full(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
+}
+
 static int conet_slirp_add(int fd, int events, void *opaque)
 {
+	const struct conet_slirp_round *r = opaque;
 	short e = (short)((events & SLIRP_POLL_IN ? POLLIN : 0) | (events & SLIRP_POLL_OUT ? POLLOUT : 0) |
 			  (events & SLIRP_POLL_PRI ? POLLPRI : 0));
 
-	return conet_poll_add(opaque, fd, e);
+	/* A client that cannot be accepted would end each poll at once. */
+	if (r->s->full > r->now && conet_slirp_listens(r->s, fd))
+		e = 0;
+	return conet_poll_add(r->p, fd, e);
 }
 
 static int conet_slirp_events(int index, void *opaque)
 {
-	const struct conet_polls *p = opaque;
-	short e = index < 0 ? 0 : p->fds[index].revents;
+	const struct conet_slirp_round *r = opaque;
+	const struct pollfd *f = index < 0 ? NULL : &r->p->fds[index];
+	short e = f ? f->revents : 0;
 
+	if (e && conet_slirp_listens(r->s, f->fd) && conet_slirp_full()) {
+		if (!r->s->full)
+			log_line(LOG_WARNING, "all descriptors are in use: new clients of forwards wait");
+		r->s->full = r->now + CONET_SLIRP_FULL_MS;
+		e = 0;
+	}
 	return (e & POLLIN ? SLIRP_POLL_IN : 0) | (e & POLLOUT ? SLIRP_POLL_OUT : 0) |
 	       (e & POLLPRI ? SLIRP_POLL_PRI : 0) | (e & POLLERR ? SLIRP_POLL_ERR : 0) |
 	       (e & POLLHUP ? SLIRP_POLL_HUP : 0);
@@ -165,8 +205,11 @@ static void conet_slirp_fill(struct conet_net *n, struct conet_polls *p)
 	struct conet_slirp *s = n->priv;
 	uint32_t ms = UINT32_MAX;
 	int64_t now = conet_slirp_ms();
+	struct conet_slirp_round round = { s, p, now };
 
-	slirp_pollfds_fill(s->slirp, &ms, conet_slirp_add, p);
+	slirp_pollfds_fill(s->slirp, &ms, conet_slirp_add, &round);
+	if (s->full > now && s->full - now < ms)
+		ms = (uint32_t)(s->full - now);
 	for (unsigned int i = 0; i < CONET_SLIRP_TIMERS; i++)
 		if (s->timers[i].fn && s->timers[i].due >= 0) {
 			int64_t left = s->timers[i].due > now ? s->timers[i].due - now : 0;
@@ -181,8 +224,9 @@ static void conet_slirp_polled(struct conet_net *n, const struct conet_polls *p)
 {
 	struct conet_slirp *s = n->priv;
 	int64_t now = conet_slirp_ms();
+	struct conet_slirp_round round = { s, (struct conet_polls *)(uintptr_t)p, now };
 
-	slirp_pollfds_poll(s->slirp, 0, conet_slirp_events, (void *)(uintptr_t)p);
+	slirp_pollfds_poll(s->slirp, 0, conet_slirp_events, &round);
 	for (unsigned int i = 0; i < CONET_SLIRP_TIMERS; i++)
 		if (s->timers[i].fn && s->timers[i].due >= 0 && s->timers[i].due <= now) {
 			s->timers[i].due = -1;

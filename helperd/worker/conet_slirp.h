@@ -28,6 +28,7 @@ struct conet_forward {
 		struct sockaddr_in6 v6;
 	} host;
 	socklen_t len;
+	int fd;				/* where libslirp listens for it; -1: udp */
 };
 
 #define CONET_PEERS	64u
@@ -54,6 +55,7 @@ struct conet_slirp {
 	struct conet_slirp_timer timers[CONET_SLIRP_TIMERS];
 	struct conet_forward forwards[CONET_FORWARDS_MAX];
 	unsigned int nforwards;
+	int64_t full;			/* ms: until then no descriptor is free, and nothing is accepted */
 };
 
 #endif

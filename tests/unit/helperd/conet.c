@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../unit.h"
@@ -385,6 +387,41 @@ static void tcp_forward(void)
 	leave();
 }
 
+/* Without a descriptor for it a client waits, without work for us, and the others are served. */
+static void a_client_too_many_waits(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd, none = dup(0);
+	struct rlimit all, few;
+	uint16_t host = spare();
+	uint8_t *tcp;
+	clock_t work;
+
+	set_up_with(NAT(""), 0);
+	meet();
+	CHECK(!connected());
+	announce_arp();
+	CHECK(!call("port.add", "tcp", host, 25), "%s", failed.text);
+	a.sin_port = htons(host);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	close(none);
+	getrlimit(RLIMIT_NOFILE, &all);
+	few = (struct rlimit){ (rlim_t)none, all.rlim_max };
+	CHECK(!setrlimit(RLIMIT_NOFILE, &few) && dup(0) == -1);
+	CHECK(!connect(fd, (struct sockaddr *)&a, sizeof(a)));
+	work = clock();
+	poll(NULL, 0, 500);
+	work = clock() - work;
+	CHECK(work < CLOCKS_PER_SEC / 10, "%ld ms of work", (long)(work * 1000 / CLOCKS_PER_SEC));
+	announce_arp();
+	CHECK(rx->rsp_prod == rx_cons, "it was not accepted");
+	CHECK(!setrlimit(RLIMIT_NOFILE, &all));
+	tcp = receive_ip(PROTO_TCP);
+	CHECK(tcp && conet_get16(tcp + 2) == 25 && (tcp[13] & 0x3f) == TCP_SYN, "no SYN for the guest");
+	close(fd);
+	leave();
+}
+
 /* Frontends come and go; what they write is read anew. */
 static void comes_again(void)
 {
@@ -519,6 +556,7 @@ int main(void)
 	RUN(ping);
 	RUN(udp_forward);
 	RUN(tcp_forward);
+	RUN(a_client_too_many_waits);
 	RUN(comes_again);
 	RUN(broken_ring);
 	RUN(tap);
