@@ -152,6 +152,8 @@ struct hd {
 	unsigned int socket_mode, stop_ms;
 	int listen_fd, control;		/* control: open while VMs exist, else -1 */
 	struct loop_fd *listen;
+	struct loop_timer rest_timer;	/* then it listens again */
+	bool rested;			/* it had to once, and the log says so */
 	struct hd_client *clients;
 	unsigned int nclients;
 	struct hd_vm *vms;

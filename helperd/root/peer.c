@@ -20,6 +20,8 @@
 #include "hd.h"
 #include "log.h"
 
+#define HD_PEER_REST_MS	200u	/* without a descriptor for the next client */
+
 #ifdef __linux__
 int hd_peer_identity(int fd, struct hd_client *c)
 {
@@ -135,6 +137,23 @@ static void hd_peer_refuse(int fd)
 	close(fd);
 }
 
+/* Whoever cannot be accepted would end each poll at once. */
+static void hd_peer_rest(struct hd *hd)
+{
+	if (!hd->rested)
+		log_line(LOG_WARNING, "new clients wait: %s", strerror(errno));
+	hd->rested = true;
+	loop_events(hd->listen, 0);
+	loop_timer_start(hd->loop, &hd->rest_timer, HD_PEER_REST_MS);
+}
+
+static void hd_peer_rested(void *arg)
+{
+	struct hd *hd = arg;
+
+	loop_events(hd->listen, POLLIN);
+}
+
 static void hd_peer_accept(void *arg, short revents)
 {
 	static const struct msg_ops ops = { hd_peer_line, hd_peer_drained, hd_peer_closed };
@@ -145,8 +164,11 @@ static void hd_peer_accept(void *arg, short revents)
 
 	(void)revents;
 	fd = accept(hd->listen_fd, NULL, NULL);
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			hd_peer_rest(hd);
 		return;
+	}
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	c = calloc(1, sizeof(*c));
 	if (!c || hd_peer_identity(fd, c)) {
@@ -213,6 +235,7 @@ int hd_peer_listen(struct hd *hd, struct err *e)
 	if (err || chmod(hd->socket, hd->socket_mode) || listen(hd->listen_fd, 64) ||
 	    loop_nonblock(hd->listen_fd))
 		return err_set(e, CO_EIO, "%s: %s", hd->socket, strerror(errno));
+	loop_timer_init(&hd->rest_timer, hd_peer_rested, hd);
 	hd->listen = loop_add(hd->loop, hd->listen_fd, POLLIN, hd_peer_accept, hd);
 	return hd->listen ? 0 : err_set(e, CO_ENOMEM, "out of memory");
 }
@@ -225,6 +248,7 @@ void hd_peer_close(struct hd *hd)
 		c->inflight = 0;
 		hd_peer_closed(c, "colinuxd ends");
 	}
+	loop_timer_stop(hd->loop, &hd->rest_timer);
 	loop_del(hd->listen);
 	hd->listen = NULL;
 	if (hd->listen_fd >= 0) {

@@ -6,10 +6,14 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -185,6 +189,62 @@ static void a_liar_is_heard_once(void)
 	daemon_forget(&t);
 }
 
+/* CPU time that it has used, in ms. */
+static long work_of(pid_t pid)
+{
+	unsigned long user = 0, system = 0;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "r");
+	if (f && fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
+		CHECK(0, "%s", path);
+	if (f)
+		fclose(f);
+	return (long)(user + system) * 1000 / sysconf(_SC_CLK_TCK);
+}
+
+/* Without a descriptor for it a client waits, without work for colinuxd, and the others are served. */
+static void a_client_too_many_waits(void)
+{
+	struct daemon t = { .dir = "" };
+	struct client u, v = { .fd = -1 };
+	struct rlimit all, few;
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	char path[64];
+	rlim_t none = 3;
+	long work;
+	json_t *r;
+
+	daemon_start(&t, "");
+	client_open(&u, &t, 0);
+	do {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)t.pid, (int)++none);
+	} while (!faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW));
+	CHECK(!prlimit(t.pid, RLIMIT_NOFILE, NULL, &all));
+	few = (struct rlimit){ none, all.rlim_max };
+	CHECK(!prlimit(t.pid, RLIMIT_NOFILE, &few, NULL));
+	v.events = json_array();
+	v.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	strcpy(at.sun_path, t.socket);
+	CHECK(!connect(v.fd, (struct sockaddr *)&at, sizeof(at)));
+	DO(&u, "vm.list", "{}");
+	work = work_of(t.pid);
+	usleep(500000);
+	work = work_of(t.pid) - work;
+	CHECK(work < 100, "%ld ms of work", work);
+	DO(&u, "vm.list", "{}");
+	CHECK(!prlimit(t.pid, RLIMIT_NOFILE, &all, NULL));
+	r = call(&v, "hello", "{\"version\":1}");
+	CHECK(r, "%s", call_text);
+	json_decref(r);
+	client_close(&v);
+	client_close(&u);
+	CHECK(daemon_end(&t, SIGTERM) == 0);
+	daemon_forget(&t);
+}
+
 static void device_troubles(void)
 {
 	static const struct { const char *mood, *name, *part; } troubles[] = {
@@ -218,6 +278,7 @@ int main(void)
 	RUN(killed_in_each_call);
 	RUN(evil_workers);
 	RUN(a_liar_is_heard_once);
+	RUN(a_client_too_many_waits);
 	RUN(device_troubles);
 	UNIT_END();
 }
