@@ -2,15 +2,10 @@
 /** A guest's network: stock netfront, the worker's backend, libslirp, the host behind it. */
 import { inside } from "./inside.ts";
 import { INSIDE, NetGuest } from "./net_guest.ts";
-import { require, requireMatch } from "./sandbox.ts";
+import { freePort, require, requireMatch } from "./sandbox.ts";
 import type { E2eTest } from "./vm_tests.ts";
 
 const MB = 1_000_000;
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 /** From the guest out: every byte right, many at once, slow readers, names, what must stay shut. */
 async function out(): Promise<void> {
@@ -103,6 +98,9 @@ async function forwards(): Promise<void> {
   requireMatch((await box.must("port", "ls")).out, new RegExp(`127.0.0.1:${later}:7777`), "ls");
   const twice = await box.colinux("port", "add", "net", `${later}:7777`);
   require(twice.code === 75, `a port twice: exit code ${twice.code}`);
+  const six = await box.colinux("port", "add", "net", `[::1]:${freePort()}:7777`);
+  require(six.code === 65, `an IPv6 one: exit code ${six.code}`);
+  requireMatch(six.err, /^colinux: .*forwards from IPv4 addresses only$/m, "an IPv6 one: says so");
   await box.must("port", "rm", "net", `${later}:7777`);
   const gone = await box.run([`/bin/sh`, "-c", `exec 3<>/dev/tcp/127.0.0.1/${later}`]);
   require(gone.code !== 0, "the port is shut again");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** Images that cannot be built, with the real mmdebstrap. */
-import { BUILD, require, requireMatch, type Result, Sandbox } from "./sandbox.ts";
+import { BUILD, freePort, require, requireMatch, type Result, Sandbox } from "./sandbox.ts";
 import type { E2eTest } from "./vm_tests.ts";
 
 async function refused(
@@ -49,4 +49,28 @@ async function badImages(): Promise<void> {
   require(!images.some(({ name }) => name === "bad"), `something was kept: ${out}`);
 }
 
-export const imageTests: E2eTest[] = [{ name: "image-input", limit: 900, run: badImages }];
+/** The next Debian, with its own kernel. */
+async function trixie(): Promise<void> {
+  await using box = await Sandbox.create("trixie");
+  const file = await box.write(
+    "trixie.jsonc",
+    `{ "name": "trixie", "memory": "384 MiB",
+  "image": { "distribution": "trixie", "packages": ["openssh-server"] },
+  "network": { "mode": "nat", "forwards": ["127.0.0.1:${freePort()}:22"] },
+  "ready": { "tcp": [{ "port": 22, "expect": "SSH-2.0-" }] } }\n`,
+  );
+  await box.must("up", file, "--timeout", "20m");
+  const { out } = await box.must(
+    ...["exec", "trixie", "--", "sh", "-c"],
+    "uname -r; . /etc/os-release; echo $VERSION_CODENAME; systemctl list-units --failed --plain --no-legend",
+  );
+  requireMatch(out, /^6\.12\S+\ntrixie\n$/, "its kernel, its release, no unit has failed");
+  await box.must("stop", "trixie");
+  const { code } = await box.run(["e2fsck", "-fn", `${box.home}/state/vms/trixie/root.img`]);
+  require(code === 0, "its root disk is clean");
+}
+
+export const imageTests: E2eTest[] = [
+  { name: "image-input", limit: 900, run: badImages },
+  { name: "image-trixie", limit: 1800, soak: true, run: trixie },
+];

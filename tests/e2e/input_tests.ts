@@ -100,6 +100,13 @@ const dear: Row[] = [
     says: /initrd/i,
   },
   {
+    name: "a forward from IPv6",
+    definition: `{ KERNEL, "network": { "mode": "nat", "forwards": ["[::1]:2525:25"] } }`,
+    code: 65,
+    says:
+      /^colinux: forward \[::1\]:2525:25: the virtual host forwards from IPv4 .*\n +hint: say 127/m,
+  },
+  {
     name: "too much memory",
     definition: `{ KERNEL, "memory": "900 GiB" }`,
     code: 78,

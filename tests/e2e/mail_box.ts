@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The shipped mail server in a sandbox of its own: ports, account, certificate. */
 import { inbox } from "./mail_client.ts";
-import { require, requireMatch, type Result, Sandbox } from "./sandbox.ts";
+import { freePort, require, requireMatch, type Result, Sandbox } from "./sandbox.ts";
 
 export const USER = "colinux";
 export const ADDRESS = "colinux@mailserver.localhost";
@@ -77,12 +77,6 @@ export class MailBox implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.box[Symbol.asyncDispose]();
   }
-}
-
-/** Free now; nobody else asks for one in the range that it is taken from. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 export function exactlyOnce(there: readonly string[], ids: ReadonlySet<string>): void {

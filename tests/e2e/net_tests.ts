@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The virtual host's network: forwards in, the way out, and what stays shut. */
 import { askDaemon, DEBUG, inside } from "./inside.ts";
-import { require, requireMatch, Sandbox } from "./sandbox.ts";
+import { freePort, require, requireMatch, Sandbox } from "./sandbox.ts";
 import type { E2eTest } from "./vm_tests.ts";
 
 interface Forward {
@@ -9,12 +9,6 @@ interface Forward {
   hostAddress: string;
   hostPort: number;
   guestPort: number;
-}
-
-/** A port of this machine's loopback that was free a moment ago. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 /** What a client reads there until the end; "" when nobody answers. */

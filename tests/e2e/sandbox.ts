@@ -128,6 +128,12 @@ export class Sandbox implements AsyncDisposable {
   }
 }
 
+/** Free a moment ago on this machine's loopback; nobody else asks in the range it is from. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
 export function require(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(what);
 }

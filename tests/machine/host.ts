@@ -73,7 +73,9 @@ export class Host implements AsyncDisposable {
     const qmp = `${scratch}/qmp`;
     // Another init knows no second port: its console is the port that we read.
     const ports = options.initrd ? ["stdio"] : [`file:${log}`, "stdio"];
-    const append = `console=ttyS0 loglevel=5 panic=-1 tsc=nowatchdog ${options.append ?? ""}`;
+    const append = `console=ttyS0 loglevel=5 panic=-1 tsc=nowatchdog no_timer_check ${
+      options.append ?? ""
+    }`;
     // No QEMU outlives its test, however that ends.
     const child = new Deno.Command("setpriv", {
       args: [

@@ -135,7 +135,7 @@ log=$raw/last.log
 timeout --foreground "$LIMIT" qemu-system-x86_64 -accel tcg -cpu "$CPU" -smp "$SMP" \
 	-m "$MEM" -display none -serial stdio -monitor none -no-reboot -nic none \
 	-kernel "$kernels/$KVER/vmlinuz" -initrd "$delta/initrd" \
-	-append "console=ttyS0 quiet panic=-1 tsc=nowatchdog ${APPEND:-}" \
+	-append "console=ttyS0 quiet panic=-1 tsc=nowatchdog no_timer_check ${APPEND:-}" \
 	${QEMU_ARGS:-} < /dev/null | tee "$log"
 
 code=$(tr -d '\r' < "$log" | sed -n 's/^RAW codom exit //p')

@@ -43,6 +43,8 @@ export function kernelCommandLine(accel: Accelerator, options: VhostOptions): st
     "oops=panic",
     // A busy machine makes an emulated TSC look unsteady; guests need it.
     "tsc=nowatchdog",
+    // Nor does an emulator starved of CPU time tick while the kernel tries its timer: it would panic.
+    "no_timer_check",
     // /init waits for so many streams.
     `colinux_ports=${PORTS}`,
     `colinux.protect=${options.protect ?? accel.protect}`,

@@ -38,6 +38,11 @@ Deno.test("qemu: protect follows the accelerator unless asked for", () => {
   check(asked.includes("colinux.protect=wp"), asked);
 });
 
+Deno.test("qemu: the kernel takes the timer of a busy machine's emulator as it is", () => {
+  const words = kernelCommandLine(TCG, optionsFromEnvironment()).split(" ");
+  for (const word of ["tsc=nowatchdog", "no_timer_check"]) check(words.includes(word), word);
+});
+
 Deno.test("accelerators: a verdict lasts until the next boot", async () => {
   const path = await Deno.makeTempFile();
   try {
