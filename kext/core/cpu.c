@@ -271,7 +271,7 @@ void co_cpu_gates(struct co_vcpu *v)
 	v->mon->barriers = (co_host.features & CO_FEATURE_IBPB ? MON_BARRIER_IBPB : 0) |
 			   (co_host.features & CO_FEATURE_RSB ? MON_BARRIER_RSB : 0) |
 			   (co_host.features & CO_FEATURE_VERW ? MON_BARRIER_VERW : 0);
-	v->vars->protect = co_host.protect;
+	v->mon->measuring = !!co_host.measure;
 }
 
 /* ------------------------------------------------ extended state */

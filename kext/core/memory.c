@@ -301,7 +301,6 @@ int co_memory_build(struct co_vm *vm)
 	vm->mon->protect = co_host.protect;
 	vm->mon->user_view = co_host.user_view;
 	vm->mon->la57 = co_host.la57;
-	vm->mon->measure = co_host.measure;
 	vm->mon->vcpus = 1;
 	vm->mon->has_xsave = co_host.has_xsave;
 	vm->mon->xcr0_mask = co_host.xcr0_mask;

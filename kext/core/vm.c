@@ -154,6 +154,9 @@ void co_vm_status(struct co_vm *vm, struct co_vm_status *s)
 	s->shadow_pages = vm->mon->pool_pages;
 	s->shadow_used = vm->mon->pool_pages - vm->mon->pool_free_count;
 	s->counters = vm->vcpu.mon->counters;
+	/* The monitor counts hypercalls and page faults apart, and toggles not at all. */
+	s->counters.slow_paths += s->counters.hypercalls + s->counters.page_faults;
+	s->counters.wp_toggles = co_host.protect ? s->counters.slow_paths : 0;
 	s->counters.run_ns = vm->vcpu.run_tsc / co_os_tsc_khz() * 1000000;	/* whole ms */
 	for (i = 0; i < CO_WHY_LEN; i++)
 		s->why[i] = vm->why[i];

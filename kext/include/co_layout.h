@@ -139,7 +139,9 @@ struct mon_gate {
 	co_u64 syscall_rip;		/* 0: take the slow path */
 	co_u64 vinfo;			/* address of the vcpu_info alias */
 	co_u64 iret_slow;		/* non-zero: every iret takes the slow path */
-	co_u64 protect;			/* non-zero: the slow path toggles CR0.WP */
+	/* With protection, CR0 for C (WP clear) and for the guest (set), both with the
+	 * guest's TS; 0 without: the slow path leaves CR0 alone. */
+	co_u64 cr0_open, cr0_guest;
 };
 
 /* Per guest frame. */
@@ -203,7 +205,7 @@ struct mon_vm {
 	co_u32 la57;
 	co_u32 vcpus;
 	co_u32 has_xsave;
-	co_u32 measure;			/* counters.longest_off is kept */
+	co_u32 pad;
 	co_u64 xcr0_mask;		/* what a guest may set */
 
 	/* host half -> monitor, any time */
@@ -242,12 +244,26 @@ struct mon_trap {
 
 /* A translation of the guest kernel's, good until its next flush. */
 struct mon_tlb {
-	co_u64 page;			/* virtual, page-aligned */
-	co_u64 frame;			/* address under MON_PHYS */
-	co_u32 generation;
-	co_u32 access;			/* PF_W if it may be written, and is Dirty */
+	co_u64 tag;			/* virtual page | V->tlb_generation; MON_TLB_WRITE as below */
+	co_u64 offset;			/* what to add to a virtual address: it is under MON_PHYS then */
 };
 #define MON_TLB_SIZE	32u
+#define MON_TLB_WRITE	1u		/* in a tag: it may be written, and is Dirty */
+#define MON_TLB_STEP	2u		/* generations use the rest of the page's offset; 0 is none's */
+
+/*
+ * The way down to a last-level table: what a walk from the live root found, and where
+ * that table's shadow hangs under it.  Good until the guest's next flush, as the CPU's
+ * own paging-structure caches, and until any shadow is unlinked.
+ */
+struct mon_path {
+	co_u64 generation;		/* V->path_generation, or it is old */
+	co_u64 region;			/* va >> 21 */
+	co_u64 rights;			/* RW US, if all upper entries have it; NX, if one does */
+	co_u32 gfn;			/* the guest's table */
+	co_u32 shadow;			/* ours, of level 1 */
+};
+#define MON_PATHS	16u
 
 /* One vCPU; at MON_STATE. */
 struct mon_vcpu {
@@ -276,14 +292,16 @@ struct mon_vcpu {
 	co_u64 dr[8];
 	co_u64 cr4;			/* guest's claim */
 	co_u64 xcr0;
-	co_u32 ts, ts_live;		/* guest's CR0.TS; what CR0 holds now */
+	co_u32 ts;			/* guest's CR0.TS */
 	co_u32 iopl;
 
 	/* the shadow root */
 	co_u64 guest_l3, user_l3;	/* host frames of the slot's two views */
 	co_u32 root, user_root, top5, user_top5;
-	co_u32 tlb_generation, pad1;
+	co_u64 tlb_generation;		/* with MON_TLB_WRITE set */
 	struct mon_tlb tlb[MON_TLB_SIZE];
+	co_u64 path_generation;
+	struct mon_path paths[MON_PATHS];
 
 	/* ABI state */
 	co_u64 event_rip, failsafe_rip, syscall_rip, syscall32_rip;
@@ -301,12 +319,12 @@ struct mon_vcpu {
 			co_u8 nmi_pending, mc_pending;	/* set by their handlers in ring 0 */
 			co_u8 reload;		/* CR3 must be written */
 			co_u8 new_root;		/* cr3_gfn changed */
+			co_u8 measuring;	/* constant: counters.longest_off is kept */
 		};
 	};
 	co_u32 dr_live;
-	co_u32 work;			/* units done since interrupts were last on */
+	co_s32 work_left;		/* units until the host must have a turn */
 	co_u64 off_since;		/* TSC then, if it is measured */
-	co_u64 guest_cr0;		/* with TS as the guest has it */
 	struct co_counters counters;
 	struct mon_trap traps[256];
 };

@@ -6,8 +6,8 @@
  * below), interrupts off, CR0.WP set, on a stack in the entry pages, which ring
  * 1 can write: a word is used only in the instructions that directly follow the
  * CPU's own push of it.  The slow path clears WP, copies the frame to the C
- * stack (read-only while the guest runs) and calls C.  The fast paths never
- * clear WP and never leave the guest's root.
+ * stack (read-only while the guest runs), calls C, sets WP and returns by what is
+ * on the C stack.  The fast paths never clear WP and never leave the guest's root.
  *
  * Symbols mon_gate, mon_entry, mon_stack_top, mon_state are fixed addresses
  * (monitor.ld), the same in every root of a vCPU.
@@ -33,40 +33,70 @@ mon_header:
 
 	.text
 
-/* Clear CR0.WP if this VM is protected; clobbers \reg. */
+/* CR0 as C needs it, with WP clear, if this VM is protected; clobbers \reg. */
 .macro WP_OFF reg
-	cmpq	$0, GATE(PROTECT)
-	je	.Lwp\@
-	movq	%cr0, \reg
-	btrq	$WP_BIT, \reg
+	movq	GATE(CR0_OPEN), \reg
+	testq	\reg, \reg
+	jz	.Lwp\@
 	movq	\reg, %cr0
 .Lwp\@:
 .endm
 
-/* Copy the iret frame out and load CR0; from here on the C stack is read-only. */
-.macro RETURN_FRAME
-	movq	F_RIP(%rsp), %rax
-	movq	%rax, ENTRY(IRET)
-	movq	F_CS(%rsp), %rax
-	movq	%rax, 8 + ENTRY(IRET)
-	movq	F_RFLAGS(%rsp), %rax
-	movq	%rax, 16 + ENTRY(IRET)
-	movq	F_RSP(%rsp), %rax
-	movq	%rax, 24 + ENTRY(IRET)
-	movq	F_SS(%rsp), %rax
-	movq	%rax, 32 + ENTRY(IRET)
-	movq	F_CR0(%rsp), %rax
+/* CR0 as the guest has it; from here on the C stack is read-only.  Clobbers %rax. */
+.macro WP_ON
+	movq	GATE(CR0_GUEST), %rax
 	testq	%rax, %rax
-	jz	.Lframe\@
+	jz	.Lwp\@
 	movq	%rax, %cr0
-.Lframe\@:
+.Lwp\@:
+.endm
+
+.macro PUSH_SCRATCH		/* all that C does not keep, but %rax and %rcx */
+	pushq	%rdx
+	pushq	%rsi
+	pushq	%rdi
+	pushq	%r8
+	pushq	%r9
+	pushq	%r10
+	pushq	%r11
+.endm
+
+.macro PUSH_KEPT
+	pushq	%rbx
+	pushq	%rbp
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+.endm
+
+.macro POP_KEPT
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	popq	%rbp
+	popq	%rbx
+.endm
+
+.macro POP_SCRATCH		/* %rsp is then at frame.cr0 */
+	popq	%r11
+	popq	%r10
+	popq	%r9
+	popq	%r8
+	popq	%rdi
+	popq	%rsi
+	popq	%rdx
+	popq	%rcx
+	popq	%rax
 .endm
 
 /* ---------------------------------------------------------------- traps */
 
 /*
  * 256 stubs of 16 bytes.  Those of NMI, #DB and #MC lead to handlers of their
- * own, because they may arrive in the middle of ours.
+ * own, because they may arrive in the middle of ours; that of #PF, because it is
+ * the commonest.
  */
 	.balign 16
 mon_stubs:
@@ -79,8 +109,10 @@ mon_stubs:
 	jmp	mon_debug
 	.elseif vector == 18
 	jmp	mon_machine_check
+	.elseif vector == 14
+	jmp	mon_fault
 	.else
-	.if (vector != 8) && (vector != 10) && (vector != 11) && (vector != 12) && (vector != 13) && (vector != 14) && (vector != 17) && (vector != 21)
+	.if (vector != 8) && (vector != 10) && (vector != 11) && (vector != 12) && (vector != 13) && (vector != 17) && (vector != 21)
 	pushq	$0
 	.endif
 	pushq	$vector
@@ -178,56 +210,85 @@ mon_common:
 	pushq	8(%rcx)			/* rax */
 	pushq	(%rcx)			/* rcx */
 .Lpush_rest:
-	pushq	%rdx
-	pushq	%rsi
-	pushq	%rdi
-	pushq	%r8
-	pushq	%r9
-	pushq	%r10
-	pushq	%r11
-	pushq	%rbx
-	pushq	%rbp
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	PUSH_SCRATCH
+	PUSH_KEPT
 	cld
 	movq	%rsp, %rdi
 	call	mon_trap
 
 /*
- * Back to whoever the frame at %rsp names.  C has left in frame.cr0 the value to
- * load (0: leave it) and in frame.vector whether to load the user view.
- * The registers are popped from a stack that is read-only by then.
+ * Back to the guest's code that the frame at %rsp names.  The registers, and by iretq
+ * the frame, are read from a stack that is read-only by then.
  */
 mon_return:
-	RETURN_FRAME
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbp
-	popq	%rbx
-.Lpop_rest:
-	popq	%r11
-	popq	%r10
-	popq	%r9
-	popq	%r8
-	popq	%rdi
-	popq	%rsi
-	popq	%rdx
-	popq	%rcx
-	popq	%rax
-	cmpq	$0, 8(%rsp)
-	je	2f
-	movq	%rax, ENTRY(TMP)
-	movq	GATE(USER_CR3), %rax
-	movq	%rax, %cr3
-	movq	ENTRY(TMP), %rax
-2:	leaq	ENTRY(IRET), %rsp
+	WP_ON
+	POP_KEPT
+mon_return_scratch:
+	cmpq	$0, GATE(USER_CR3)
+	jne	mon_return_view
+	POP_SCRATCH
+	addq	$(F_RIP - F_CR0), %rsp
 	.globl	mon_iretq
 mon_iretq:
 	iretq
+
+/* The same where users have a view of their own: it maps no C stack. */
+mon_return_view:
+	testb	$2, F_CS - F_R11(%rsp)		/* ring 3, not 1 */
+	jz	1f
+	at = 0
+	.rept 5				/* rip, cs, rflags, rsp, ss */
+	movq	at + F_RIP - F_R11(%rsp), %rax
+	movq	%rax, at + ENTRY(IRET)
+	at = at + 8
+	.endr
+	POP_SCRATCH
+	movq	GATE(USER_CR3), %rsp
+	movq	%rsp, %cr3
+	leaq	ENTRY(IRET), %rsp
+	jmp	mon_view_iretq
+1:	POP_SCRATCH
+	addq	$(F_RIP - F_CR0), %rsp
+	.globl	mon_view_iretq
+mon_view_iretq:
+	iretq
+
+/*
+ * A page fault: error, rip, cs, rflags, rsp, ss on the entry stack.  Registers that C
+ * keeps are in no frame.
+ */
+	.balign 16
+mon_fault:
+	pushq	%rcx
+	movq	%rsp, %rcx
+	testb	$3, 24(%rcx)
+	jz	2f
+	cmpq	$0, GATE(USER_CR3)
+	je	1f
+	movq	GATE(KERNEL_CR3), %rsp
+	movq	%rsp, %cr3
+1:	WP_OFF	%rsp
+	leaq	mon_stack_top(%rip), %rsp
+	pushq	48(%rcx)		/* ss */
+	pushq	40(%rcx)		/* rsp */
+	pushq	32(%rcx)		/* rflags */
+	pushq	24(%rcx)		/* cs */
+	pushq	16(%rcx)		/* rip */
+	pushq	8(%rcx)			/* error */
+	subq	$(2 * 8), %rsp		/* vector, cr0 */
+	pushq	%rax
+	pushq	(%rcx)			/* rcx */
+	PUSH_SCRATCH
+	subq	$(6 * 8), %rsp
+	cld
+	movq	%rsp, %rdi
+	call	mon_page_fault
+	WP_ON
+	addq	$(6 * 8), %rsp
+	jmp	mon_return_scratch
+2:	popq	%rcx
+	pushq	$14
+	jmp	mon_common
 
 /*
  * A fault in ring 0: in a fast path (on the guest's or an entry stack), at an
@@ -239,7 +300,7 @@ mon_common_ring0:
 	je	1f
 	movq	GATE(KERNEL_CR3), %rax
 	movq	%rax, %cr3
-1:	movq	%cr0, %rdx
+1:	movq	%cr0, %rdx		/* on the way back it is as it was, never a constant */
 	WP_OFF	%rax
 	movq	56(%rcx), %rax		/* interrupted rsp: on the C stack? stay below it */
 	leaq	mon_stack(%rip), %rsp
@@ -263,23 +324,19 @@ mon_common_ring0:
 	pushq	8(%rcx)
 	pushq	(%rcx)
 	movq	-8(%rcx), %rdx
-	pushq	%rdx
-	pushq	%rsi
-	pushq	%rdi
-	pushq	%r8
-	pushq	%r9
-	pushq	%r10
-	pushq	%r11
-	pushq	%rbx
-	pushq	%rbp
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	PUSH_SCRATCH
+	PUSH_KEPT
 	cld
 	movq	%rsp, %rdi
 	call	mon_trap_ring0
-	jmp	mon_return
+	testb	$3, F_CS(%rsp)
+	jnz	mon_return
+	movq	F_CR0(%rsp), %rax
+	movq	%rax, %cr0
+	POP_KEPT
+	POP_SCRATCH
+	addq	$(F_RIP - F_CR0), %rsp
+	iretq
 
 /* ---------------------------------------------------------- system calls */
 
@@ -433,25 +490,17 @@ mon_slow_hypercall:
 	pushq	%r11
 	pushq	$MON_KERNEL_CS
 	pushq	%rcx
-	pushq	$0
-	pushq	$0x100			/* VEC_HYPERCALL */
-	pushq	$0
+	subq	$(3 * 8), %rsp		/* error, vector, cr0 */
 	pushq	%rax
 	pushq	%rcx
-	pushq	%rdx
-	pushq	%rsi
-	pushq	%rdi
-	pushq	%r8
-	pushq	%r9
-	pushq	%r10
-	pushq	%r11
+	PUSH_SCRATCH
 	subq	$(6 * 8), %rsp		/* rbx rbp r12-r15: C keeps them for us */
 	cld
 	movq	%rsp, %rdi
 	call	mon_hypercall
-	RETURN_FRAME
+	WP_ON
 	addq	$(6 * 8), %rsp
-	jmp	.Lpop_rest
+	jmp	mon_return_scratch
 
 /* A user's system call that the fast path does not take. */
 mon_syscall_slow:

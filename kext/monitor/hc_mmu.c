@@ -9,12 +9,12 @@
 #include "mon.h"
 
 /* Would the guest's entry name a frame it does not have? */
-static int bad_entry(u64 e)
+static inline int bad_entry(u64 e)
 {
-	return (e & PTE_P) && (e & PTE_ADDR) >> 12 >= VM->frames;
+	return (e & PTE_P) && mon_gfn(e) >= VM->frames;
 }
 
-static void write_entry(u64 gfn, u32 index, u64 value)
+static inline void write_entry(u64 gfn, u32 index, u64 value)
 {
 	u64 *p = (u64 *)mon_frame_ptr(gfn) + index;
 
@@ -26,26 +26,19 @@ static void write_entry(u64 gfn, u32 index, u64 value)
 s64 mon_hc_mmu_update_one(u64 ptr, u64 value)
 {
 	u64 gfn = ptr >> 12;
-	u32 index = (u32)(ptr & 4095) >> 3;
-	u64 *p = mon_frame_ptr(gfn);
+	u32 index = (u32)(ptr & 4095) >> 3, kind = ptr & 7;
+	const u64 *p = mon_frame_ptr(gfn);
 
-	switch (ptr & 7) {
-	case MMU_PT_UPDATE_PRESERVE_AD:
-		if (!p || bad_entry(value))
-			return -XEN_EINVAL;
-		value |= mon_once(&p[index]) & (PTE_A | PTE_D);
-		write_entry(gfn, index, value);
-		return 0;
-	case MMU_NORMAL_PT_UPDATE:
-		if (!p || bad_entry(value))
-			return -XEN_EINVAL;
-		write_entry(gfn, index, value);
-		return 0;
-	case MMU_MACHPHYS_UPDATE:	/* mfn == pfn here: only the identity is right */
+	if (mon_unlikely(kind == MMU_MACHPHYS_UPDATE))	/* mfn == pfn: only the identity is right */
 		return p && value == gfn ? 0 : -XEN_EINVAL;
-	default:
+	if (mon_unlikely(kind != MMU_NORMAL_PT_UPDATE && kind != MMU_PT_UPDATE_PRESERVE_AD))
 		return -XEN_ENOSYS;
-	}
+	if (!p || bad_entry(value))
+		return -XEN_EINVAL;
+	if (kind == MMU_PT_UPDATE_PRESERVE_AD)
+		value |= mon_once(&p[index]) & (PTE_A | PTE_D);
+	write_entry(gfn, index, value);
+	return 0;
 }
 
 s64 mon_hc_mmu_update(u64 va, u32 count, u32 *done)
@@ -54,10 +47,10 @@ s64 mon_hc_mmu_update(u64 va, u32 count, u32 *done)
 	s64 ret;
 
 	for (*done = 0; *done < count; ++*done, va += sizeof(u)) {
-		const struct mmu_update *p = mon_at(va, 0);
+		const struct mmu_update *p = mon_at_whole(va, sizeof(u), 0);
 
 		mon_work(32);		/* one frame has seven shadows at most */
-		if (p && (va & 4095) <= 4096 - sizeof(u)) {
+		if (mon_likely(p)) {
 			u.ptr = mon_once(&p->ptr);
 			u.val = mon_once(&p->val);
 		} else if (mon_get(&u, va, sizeof(u))) {
@@ -80,14 +73,22 @@ static void flush_all(void)
 
 s64 mon_hc_update_va(u64 va, u64 value, u64 flags)
 {
-	struct mon_walk w;
+	const struct mon_path *path = mon_path(va);
+	u64 gfn;
 
-	if (!mon_guest_va(va) || bad_entry(value))
+	if (bad_entry(value))
 		return -XEN_EINVAL;
-	mon_walk(&w, va, 0);
-	if (w.reached != 1)
-		return -XEN_EINVAL;
-	write_entry(w.gfn[1], (u32)(va >> 12) & 511, value);
+	if (path) {
+		gfn = path->gfn;
+	} else {
+		struct mon_walk w;
+
+		mon_walk(&w, va, 0);
+		if (w.reached != 1)
+			return -XEN_EINVAL;
+		gfn = mon_walk_table(&w, 1);
+	}
+	write_entry(gfn, (u32)(va >> 12) & 511, value);
 	switch (flags & UVMF_FLUSHTYPE_MASK) {
 	case UVMF_TLB_FLUSH:
 		flush_all();
@@ -179,10 +180,10 @@ s64 mon_hc_mmuext(u64 va, u32 count, u32 *done)
 	s64 ret;
 
 	for (*done = 0; *done < count; ++*done, va += sizeof(op)) {
-		const volatile struct mmuext_op *p = mon_at(va, 0);
+		const volatile struct mmuext_op *p = mon_at_whole(va, sizeof(op), 0);
 
 		mon_work(80);		/* a page cleared or copied, at most */
-		if (p && (va & 4095) <= 4096 - sizeof(op)) {
+		if (mon_likely(p)) {
 			op.cmd = p->cmd;
 			op.arg1.mfn = p->arg1.mfn;
 			op.arg2.src_mfn = p->arg2.src_mfn;

@@ -280,58 +280,60 @@ static s64 batch(struct mon_frame *f, u64 op, u64 va, u64 count, u64 done_va, u6
 	return (s64)f->rax;
 }
 
-u64 mon_do_hypercall(struct mon_frame *f, u64 op, const u64 *a)
+/* No call that is served has more than three arguments that matter. */
+u64 mon_do_hypercall(struct mon_frame *f, u64 op, u64 a, u64 b, u64 c)
 {
+	/* What fork, exec and every switch of tasks ask. */
+	if (op == __HYPERVISOR_update_va_mapping)
+		return (u64)mon_hc_update_va(a, b, c);
+	if (op == __HYPERVISOR_mmuext_op)
+		return (u64)batch(f, op, a, b, c, sizeof(struct mmuext_op));
+	if (op == __HYPERVISOR_mmu_update)
+		return (u64)batch(f, op, a, b, c, sizeof(struct mmu_update));
+	if (op == __HYPERVISOR_stack_switch)
+		return (u64)stack_switch(b);
 	switch (op) {
 	case __HYPERVISOR_set_trap_table:
-		return (u64)set_trap_table(a[0]);
-	case __HYPERVISOR_mmu_update:
-		return (u64)batch(f, op, a[0], a[1], a[2], sizeof(struct mmu_update));
-	case __HYPERVISOR_mmuext_op:
-		return (u64)batch(f, op, a[0], a[1], a[2], sizeof(struct mmuext_op));
-	case __HYPERVISOR_update_va_mapping:
-		return (u64)mon_hc_update_va(a[0], a[1], a[2]);
+		return (u64)set_trap_table(a);
 	case __HYPERVISOR_set_gdt:
-		return (u64)mon_hc_set_gdt(a[0], (u32)a[1]);
-	case __HYPERVISOR_stack_switch:
-		return (u64)stack_switch(a[1]);
+		return (u64)mon_hc_set_gdt(a, (u32)b);
 	case __HYPERVISOR_set_callbacks:
-		return (u64)(set_callback(CALLBACKTYPE_event, 0, a[0]) |
-			     set_callback(CALLBACKTYPE_failsafe, 0, a[1]) |
-			     set_callback(CALLBACKTYPE_syscall, CALLBACKF_mask_events, a[2]));
+		return (u64)(set_callback(CALLBACKTYPE_event, 0, a) |
+			     set_callback(CALLBACKTYPE_failsafe, 0, b) |
+			     set_callback(CALLBACKTYPE_syscall, CALLBACKF_mask_events, c));
 	case __HYPERVISOR_fpu_taskswitch:
-		mon_set_ts(!!a[0]);
+		mon_set_ts(!!a);
 		return 0;
 	case __HYPERVISOR_set_debugreg:
-		return (u64)mon_hc_debugreg((u32)a[0], a[1]);
+		return (u64)mon_hc_debugreg((u32)a, b);
 	case __HYPERVISOR_get_debugreg:
-		return a[0] < 8 ? V->dr[a[0] & 7] : (u64)-XEN_EINVAL;
+		return a < 8 ? V->dr[a & 7] : (u64)-XEN_EINVAL;
 	case __HYPERVISOR_update_descriptor:
-		return (u64)mon_hc_update_descriptor(a[0], a[1]);
+		return (u64)mon_hc_update_descriptor(a, b);
 	case __HYPERVISOR_memory_op:
-		return (u64)mon_hc_memory((u32)a[0], a[1]);
+		return (u64)mon_hc_memory((u32)a, b);
 	case __HYPERVISOR_set_timer_op:
-		return (u64)mon_timer_set(a[0]);
+		return (u64)mon_timer_set(a);
 	case __HYPERVISOR_xen_version:
-		return (u64)mon_hc_version((u32)a[0], a[1]);
+		return (u64)mon_hc_version((u32)a, b);
 	case __HYPERVISOR_console_io:
-		return (u64)console_io((u32)a[0], (u32)a[1], a[2]);
+		return (u64)console_io((u32)a, (u32)b, c);
 	case __HYPERVISOR_vm_assist:
-		return a[1] < 6 ? 0 : (u64)-XEN_EINVAL;
+		return b < 6 ? 0 : (u64)-XEN_EINVAL;
 	case __HYPERVISOR_vcpu_op:
-		return (u64)mon_hc_vcpu((u32)a[0], (u32)a[1], a[2]);
+		return (u64)mon_hc_vcpu((u32)a, (u32)b, c);
 	case __HYPERVISOR_set_segment_base:
-		return (u64)mon_hc_segment_base((u32)a[0], a[1]);
+		return (u64)mon_hc_segment_base((u32)a, b);
 	case __HYPERVISOR_sched_op:
-		return (u64)mon_hc_sched(f, (u32)a[0], a[1]);
+		return (u64)mon_hc_sched(f, (u32)a, b);
 	case __HYPERVISOR_callback_op:
-		return (u64)callback_op((u32)a[0], a[1]);
+		return (u64)callback_op((u32)a, b);
 	case __HYPERVISOR_event_channel_op:
-		return (u64)mon_hc_event((u32)a[0], a[1]);
+		return (u64)mon_hc_event((u32)a, b);
 	case __HYPERVISOR_grant_table_op:
-		return (u64)mon_hc_grant((u32)a[0], a[1], (u32)a[2]);
+		return (u64)mon_hc_grant((u32)a, b, (u32)c);
 	case __HYPERVISOR_physdev_op:
-		return (u64)physdev((u32)a[0], a[1]);
+		return (u64)physdev((u32)a, b);
 	case __HYPERVISOR_nmi_op:
 		return 0;
 	default:
@@ -339,23 +341,15 @@ u64 mon_do_hypercall(struct mon_frame *f, u64 op, const u64 *a)
 	}
 }
 
-static void fetch(struct multicall_entry *m, const volatile struct multicall_entry *p)
-{
-	u32 i;
-
-	m->op = p->op;
-	for (i = 0; i < 6; i++)
-		m->args[i] = p->args[i];
-}
-
 /* One level deep: a multicall inside a multicall is refused. */
 static u64 multicall(struct mon_frame *f, u64 va, u64 count)
 {
-	volatile struct multicall_entry *p;
-	struct multicall_entry m;
 	u32 n;
 
-	for (n = 0; n < count; n++, va += sizeof(m)) {
+	for (n = 0; n < count; n++, va += sizeof(struct multicall_entry)) {
+		volatile struct multicall_entry *p;
+		struct multicall_entry m;
+
 		if (n == MULTICALL_SLICE) {
 			f->rdi = va;
 			f->rsi = count - n;
@@ -363,20 +357,24 @@ static u64 multicall(struct mon_frame *f, u64 va, u64 count)
 			return f->rax;
 		}
 		mon_work(40);
-		p = (va & 4095) <= 4096 - sizeof(m) ? mon_at(va, PF_W) : 0;
-		if (p)
-			fetch(&m, p);
-		else if (mon_get(&m, va, sizeof(m)))
+		p = mon_at_whole(va, sizeof(m), PF_W);
+		if (mon_likely(p)) {
+			m.op = p->op;
+			m.args[0] = p->args[0];
+			m.args[1] = p->args[1];
+			m.args[2] = p->args[2];
+		} else if (mon_get(&m, va, sizeof(m))) {
 			return (u64)-XEN_EFAULT;
+		}
 		if (m.op == __HYPERVISOR_multicall || m.op == __HYPERVISOR_iret)
 			m.result = (u64)-XEN_EINVAL;
 		else
-			m.result = mon_do_hypercall(0, m.op, m.args);
-		p = (va & 4095) <= 4096 - sizeof(m) ? mon_at(va, PF_W) : 0;
-		if (p)
+			m.result = mon_do_hypercall(0, m.op, m.args[0], m.args[1], m.args[2]);
+		p = mon_at_whole(va, sizeof(m), PF_W);	/* the call may have moved it */
+		if (mon_likely(p))
 			p->result = m.result;
 		else if (mon_put(va + __builtin_offsetof(struct multicall_entry, result),
-			    &m.result, sizeof(m.result)))
+				 &m.result, sizeof(m.result)))
 			return (u64)-XEN_EFAULT;
 		if (V->dead)
 			return 0;
@@ -400,8 +398,8 @@ s64 mon_hc_iret(struct mon_frame *f)
 	f->rflags = c.rflags;
 	if ((c.cs & 3) == 3) {
 		__asm__ volatile("swapgs" : : : "memory");
-		f->cs = c.cs & 0xffff;
-		f->ss = (c.ss & 0xffff) | 3;
+		f->cs = (u16)c.cs;
+		f->ss = (u16)c.ss | 3;
 	} else {
 		f->cs = MON_KERNEL_CS;
 		f->ss = MON_KERNEL_DS;
@@ -412,15 +410,15 @@ s64 mon_hc_iret(struct mon_frame *f)
 
 /*
  * Most calls by far are one page-table entry, with nobody asking how many were
- * done: no frame of arguments for those.
+ * done: the short way for those.
  */
-static int one_update(struct mon_frame *f)
+static inline int one_update(struct mon_frame *f)
 {
 	const struct mmu_update *u;
 
-	if ((u32)f->rsi != 1 || f->rdx || (f->rdi & 4095) > 4096 - sizeof(*u))
+	if ((u32)f->rsi != 1 || f->rdx)
 		return 0;
-	u = mon_at(f->rdi, 0);
+	u = mon_at_whole(f->rdi, sizeof(*u), 0);
 	if (!u)
 		return 0;
 	f->rax = (u64)mon_hc_mmu_update_one(mon_once(&u->ptr), mon_once(&u->val));
@@ -429,14 +427,12 @@ static int one_update(struct mon_frame *f)
 
 static __attribute__((noinline)) void other(struct mon_frame *f, u32 op)
 {
-	u64 args[6] = { f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9 };
-
-	if (op == __HYPERVISOR_iret)
-		mon_hc_iret(f);
-	else if (op == __HYPERVISOR_multicall)
+	if (op == __HYPERVISOR_multicall)
 		f->rax = multicall(f, f->rdi, (u32)f->rsi);
+	else if (op == __HYPERVISOR_iret)
+		mon_hc_iret(f);
 	else
-		f->rax = mon_do_hypercall(f, op, args);
+		f->rax = mon_do_hypercall(f, op, f->rdi, f->rsi, f->rdx);
 }
 
 /*
@@ -448,7 +444,6 @@ void mon_hypercall(struct mon_frame *f)
 	u32 op = (u32)f->rax;
 
 	mon_off();
-	COUNT(slow_paths);
 	COUNT(hypercalls);
 	if (op != __HYPERVISOR_mmu_update || !one_update(f))
 		other(f, op);

@@ -9,41 +9,50 @@
  */
 #include "mon.h"
 
-/* One level: fetch the entry of va in table gfn, or leave by `return 0`. */
+/* One level: fetch the entry of va in the table that e names, or leave. */
 #define STEP(level)								\
 	do {									\
-		if (gfn >= VM->ram_pages)	/* a table lies in RAM */	\
+		u64 gfn = mon_gfn(e);						\
+										\
+		if (mon_unlikely(gfn >= ram)) {	/* a table lies in RAM */	\
+			w->reached = (level) + 1;				\
 			goto reserved;						\
+		}								\
 		e = mon_once((const u64 *)(MON_PHYS + (gfn << 12)) +		\
 			     ((va >> (3 + 9 * (level))) & 511));		\
-		w->gfn[level] = gfn;						\
 		w->entry[level] = e;						\
-		w->reached = (level);						\
-		if (!(e & PTE_P))						\
+		if (!(e & PTE_P)) {						\
+			w->reached = (level);					\
 			return 0;						\
-		if (((level) == 2 || (level) == 3) && (e & PTE_PS))		\
-			goto reserved;	/* large pages are masked out of CPUID */ \
+		}								\
+		/* large pages are masked out of CPUID */			\
+		if (((level) == 2 || (level) == 3) && mon_unlikely(e & PTE_PS)) { \
+			w->reached = (level);					\
+			goto reserved;						\
+		}								\
 		all &= e;							\
 		any |= e;							\
-		gfn = (e & PTE_ADDR) >> 12;					\
 	} while (0)
 
 int mon_walk(struct mon_walk *w, u64 va, u32 access)
 {
-	u64 gfn = V->cr3_gfn, all = ~0ull, any = 0, e;
+	u64 e = V->cr3_gfn << 12, ram = VM->ram_pages, all = ~0ull, any = 0;
 
+	w->entry[5] = e;
 	w->complete = 0;
-	w->reached = 5;
 	w->error = 0;
-	if (!mon_guest_va(va))
+	if (mon_unlikely(!mon_guest_va(va))) {
+		w->reached = 5;
 		return 0;
+	}
 	STEP(4);
 	STEP(3);
 	STEP(2);
 	STEP(1);
+	w->reached = 1;
 	w->complete = 1;
 	w->error = PF_P;
-	if (gfn >= VM->frames)
+	if (mon_gfn(e) >= VM->frames)
 		goto reserved;
 	if ((access & PF_W) && !(all & PTE_RW))
 		return 0;
@@ -78,7 +87,7 @@ int mon_walk_mark_slow(struct mon_walk *w, u64 va, u32 access)
 			want |= PTE_D;
 		if ((w->entry[level] & want) == want)
 			continue;
-		if (!set_bits(w->gfn[level], (va >> (3 + 9 * level)) & 511,
+		if (!set_bits(mon_walk_table(w, level), (va >> (3 + 9 * level)) & 511,
 			      w->entry[level], want))
 			return 0;
 		w->entry[level] |= want;
@@ -96,7 +105,7 @@ static u8 *at_va(u64 va, u32 access)
 		if (!mon_walk(&w, va, access))
 			return 0;
 		if (mon_walk_mark(&w, va, access))
-			return (u8 *)mon_frame_ptr((w.entry[1] & PTE_ADDR) >> 12) + (va & 4095);
+			return (u8 *)mon_frame_ptr(mon_gfn(w.entry[1])) + (va & 4095);
 	}
 	return 0;
 }
@@ -107,12 +116,28 @@ void *mon_at_slow(u64 va, u32 access)
 	u8 *p = at_va(va, access);
 
 	if (p && (s64)va < 0) {
-		t->page = va & ~4095ull;
-		t->frame = (u64)p & ~4095ull;
-		t->generation = V->tlb_generation;
-		t->access = access;
+		t->tag = (va & ~4095ull) | (V->tlb_generation & ~(u64)MON_TLB_WRITE) |
+			 (access & PF_W ? MON_TLB_WRITE : 0);
+		t->offset = (u64)p - va;
 	}
 	return p;
+}
+
+void mon_tlb_init(void)
+{
+	u32 i;
+
+	for (i = 0; i < MON_TLB_SIZE; i++)
+		V->tlb[i].tag = 0;
+	V->tlb_generation = MON_TLB_STEP | MON_TLB_WRITE;
+}
+
+void mon_tlb_flush(void)
+{
+	mon_paths_forget();
+	V->tlb_generation += MON_TLB_STEP;
+	if (V->tlb_generation > 4095)
+		mon_tlb_init();
 }
 
 static void copy_bytes(void *to, const void *from, u64 n)

@@ -77,9 +77,12 @@ MON_FIXED volatile struct mon_entry mon_entry;
 /* Pushed by entry.S, low to high. */
 struct mon_frame {
 	u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax;
-	u64 cr0;		/* out: loaded on the way back */
-	u64 vector;		/* in: vector; out: non-zero loads the user view */
-	u64 error, rip, cs, rflags, rsp, ss;
+	u64 cr0;		/* of a frame from ring 0: as it was */
+	u64 vector;
+	u64 error, rip;
+	u16 cs, cs_pad[3];	/* the CPU, too, looks at 16 bits only */
+	u64 rflags, rsp;
+	u16 ss, ss_pad[3];
 };
 
 static inline int mon_user(const struct mon_frame *f)
@@ -89,6 +92,8 @@ static inline int mon_user(const struct mon_frame *f)
 
 /* Fetch a guest word exactly once. */
 #define mon_once(p)	(*(const volatile __typeof__(*(p)) *)(p))
+#define mon_likely(x)	__builtin_expect(!!(x), 1)
+#define mon_unlikely(x)	__builtin_expect(!!(x), 0)
 #define mon_min(a, b)	((a) < (b) ? (a) : (b))
 #define mon_barrier()	__asm__ volatile("" : : : "memory")
 
@@ -152,31 +157,25 @@ static inline void mon_invlpg(u64 va)
  * turn right there, in the middle: mon_breathe crosses and comes back.  Nobody else
  * changes this VM's tables meanwhile, and the live root is never taken apart.
  */
-#define MON_WORK_MAX	5000u
+#define MON_WORK_MAX	5000
 void mon_breathe(void);
 
 static inline void mon_work(u32 units)
 {
-	V->work += units;
-	if (V->work > MON_WORK_MAX)
+	V->work_left -= (s32)units;
+	if (V->work_left < 0)
 		mon_breathe();
 }
 
-/* Interrupts went off just now; they go on again in a moment. */
+/* Interrupts went off just now. */
 static inline void mon_off(void)
 {
-	V->work = 0;
-	if (VM->measure)
+	V->work_left = MON_WORK_MAX;
+	if (V->measuring)
 		V->off_since = mon_rdtsc();
 }
 
-void mon_measure(u64 what);
-
-static inline void mon_on(u64 what)
-{
-	if (VM->measure)
-		mon_measure(what);
-}
+void mon_measure(u64 what);	/* they go on again in a moment */
 
 /* mmu.c: the guest's own tables, and the door to its memory. */
 
@@ -196,12 +195,23 @@ static inline u64 mon_frame_addr(u64 gfn)
 }
 
 struct mon_walk {
-	u64 entry[5];			/* [4]..[1]: the guest's entries, fetched once */
-	u64 gfn[5];			/* table frame of each level */
+	u64 entry[6];			/* [4]..[1]: the guest's entries, fetched once; [5]: the root */
 	u32 error;			/* when it fails: PF_P, PF_RSVD as the guest would see them */
 	int complete;			/* all four levels were present */
-	int reached;			/* lowest level with a valid entry[] and gfn[]; 5: none */
+	int reached;			/* lowest level with a valid entry[]; 5: none */
 };
+
+static inline u64 mon_gfn(u64 entry)
+{
+	return (entry & PTE_ADDR) >> 12;
+}
+
+/* The table in which entry[level] lies. */
+static inline u64 mon_walk_table(const struct mon_walk *w, int level)
+{
+	return mon_gfn(w->entry[level + 1]);
+}
+
 int mon_walk(struct mon_walk *w, u64 va, u32 access);	/* 1 if access is allowed */
 int mon_walk_mark_slow(struct mon_walk *w, u64 va, u32 access);
 
@@ -223,14 +233,12 @@ int mon_put(u64 va, const void *from, u64 bytes);
 void *mon_at_slow(u64 va, u32 access);
 
 /*
- * The guest flushed: forget what its kernel addresses meant.  Only addresses in
- * the kernel's half are remembered, so a new root alone forgets nothing: every
- * root of a kernel has the same there, or it flushes.
+ * The guest flushed: forget what its addresses meant.  Translations are remembered of
+ * the kernel's half only, so a new root alone forgets none: every root of a kernel has
+ * the same there, or it flushes.
  */
-static inline void mon_tlb_flush(void)
-{
-	V->tlb_generation++;
-}
+void mon_tlb_flush(void);
+void mon_tlb_init(void);
 
 /*
  * A pointer to the guest kernel's va, good to the end of its page; NULL: it could
@@ -239,16 +247,43 @@ static inline void mon_tlb_flush(void)
 static inline void *mon_at(u64 va, u32 access)
 {
 	const struct mon_tlb *t = &V->tlb[(va >> 12) % MON_TLB_SIZE];
+	u64 want = (va & ~4095ull) | V->tlb_generation;
 
-	if (t->page == (va & ~4095ull) && t->generation == V->tlb_generation && t->access >= access)
-		return (void *)(t->frame | (va & 4095));
+	if ((access & PF_W ? t->tag : t->tag | MON_TLB_WRITE) == want)
+		return (void *)(va + t->offset);
 	return mon_at_slow(va, access);
 }
 
-/* shadow.c */
+/* NULL also if there are no `bytes` of it before the page's end. */
+static inline void *mon_at_whole(u64 va, u64 bytes, u32 access)
+{
+	return (va & 4095) <= 4096 - bytes ? mon_at(va, access) : 0;
+}
+
+/* shadow.c, fault.c */
 void mon_shadow_init(void);
-/* A fault of the guest's at va; 1: resolved, 0: the guest's own, *guest_error its bits. */
-int mon_shadow_fault(u64 va, u32 access, u32 *guest_error);
+
+/* What was remembered of the ways down is old, from the live root or to its tables. */
+static inline void mon_paths_forget(void)
+{
+	V->path_generation++;
+}
+
+static inline struct mon_path *mon_path_slot(u64 va)
+{
+	return &V->paths[(va >> 21) % MON_PATHS];
+}
+
+/* The remembered way to va's last-level table; NULL: walk. */
+static inline const struct mon_path *mon_path(u64 va)
+{
+	const struct mon_path *p = mon_path_slot(va);
+
+	return p->region == va >> 21 && p->generation == V->path_generation ? p : 0;
+}
+
+/* A fault of the guest's at va; -1: resolved, else the guest's own, and its PF_P and PF_RSVD. */
+int mon_shadow_fault(u64 va, u32 access);
 void mon_shadow_write(u64 gfn, u32 index, u64 value);	/* a guest entry changed */
 void mon_shadow_drop_frame(u64 gfn);
 void mon_shadow_new_base(u64 gfn);
@@ -265,18 +300,18 @@ static inline void mon_shadow_load(void)
 
 /* trap.c */
 void mon_main(void) __attribute__((noreturn));
+void mon_page_fault(struct mon_frame *f);
 void mon_trap(struct mon_frame *f);
 void mon_trap_ring0(struct mon_frame *f);
 void mon_inject(struct mon_frame *f, u32 vector, int has_error, u32 error);
 void mon_bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask);
-void mon_set_user(struct mon_frame *f, int user);	/* swapgs when the mode changes */
 void mon_kill(const char *why, u64 a, u64 b);
 void mon_leave(struct mon_frame *f);		/* last C before the guest runs */
 void mon_trace(u32 what, u64 a, u64 b, u64 c, u64 d);
 
 /* hypercall.c */
 void mon_hypercall(struct mon_frame *f);
-u64 mon_do_hypercall(struct mon_frame *f, u64 op, const u64 *args);
+u64 mon_do_hypercall(struct mon_frame *f, u64 op, u64 a, u64 b, u64 c);
 s64 mon_hc_mmu_update(u64 va, u32 count, u32 *done);
 s64 mon_hc_mmuext(u64 va, u32 count, u32 *done);
 s64 mon_hc_mmu_update_one(u64 ptr, u64 value);
@@ -328,15 +363,10 @@ int mon_msr_write(u32 msr, u64 value);
 /* desc.c */
 u64 mon_desc_sanitize(u64 desc);
 
-/* CR0.TS as the guest wants it. */
-static inline void mon_set_ts(int ts)
-{
-	V->ts = (u32)ts;
-	V->guest_cr0 = CR0_GUEST | (ts ? CR0_TS : 0);
-}
-
 /* switch.c, passage.S */
 void mon_exit(u32 why);				/* to the host half and back */
+int mon_exit_pending(void);			/* an NMI or machine check that was noted; 1: there was one */
+void mon_set_ts(int ts);			/* CR0.TS as the guest wants it */
 void mon_passage_exit(void);
 extern const u8 mon_load_gs_insn[], mon_load_gs_fixup[];
 

@@ -19,7 +19,8 @@ void offsets(void)
 	OFFSET(G_SYSCALL_RIP, struct mon_gate, syscall_rip);
 	OFFSET(G_VINFO, struct mon_gate, vinfo);
 	OFFSET(G_IRET_SLOW, struct mon_gate, iret_slow);
-	OFFSET(G_PROTECT, struct mon_gate, protect);
+	OFFSET(G_CR0_OPEN, struct mon_gate, cr0_open);
+	OFFSET(G_CR0_GUEST, struct mon_gate, cr0_guest);
 	OFFSET(V_C_RSP, struct mon_vcpu, c_rsp);
 	OFFSET(V_TRANS_CR3, struct mon_vcpu, trans_cr3);
 	OFFSET(V_GUEST_CR4, struct mon_vcpu, guest_cr4);
@@ -27,8 +28,8 @@ void offsets(void)
 	OFFSET(V_CR0, struct mon_vcpu, cr0);
 	OFFSET(V_NMI, struct mon_vcpu, nmi_pending);
 	OFFSET(V_MC, struct mon_vcpu, mc_pending);
+	OFFSET(F_R11, struct mon_frame, r11);
 	OFFSET(F_CR0, struct mon_frame, cr0);
-	OFFSET(F_VECTOR, struct mon_frame, vector);
 	OFFSET(F_RIP, struct mon_frame, rip);
 	OFFSET(F_CS, struct mon_frame, cs);
 	OFFSET(F_RFLAGS, struct mon_frame, rflags);

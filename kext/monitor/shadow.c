@@ -13,68 +13,13 @@
  * A table page that leaves a tree may still sit in the CPU's paging-structure
  * caches, so dropping one always asks for a CR3 write before the guest runs.
  */
-#include "mon.h"
-
-#define S(i)		((struct mon_shadow *)(MON_POOL + 4096) + (i))
-#define SPT(i)		((u64 *)(MON_POOL + ((u64)(i) << 12)))
-#define SHADOW_RESERVE	8u	/* free pages a fill can need: 4 levels, views, L5 */
-
-#define FAULT_AROUND	8u	/* leaf entries filled by one fault: a cache line of the guest's */
-
-/* For each n of the set bits of s->groups: entries first .. first + 7. */
-#define for_each_group(i, bits, first) \
-	for ((bits) = S(i)->groups; (bits) && ((first) = (u32)__builtin_ctzll(bits) * 8, 1); \
-	     (bits) &= (bits) - 1)
-
-static inline void touch(u32 i, u32 index)
-{
-	S(i)->groups |= 1ull << (index / 8);
-}
-
-static u64 pool_hfn(u32 i)
-{
-	return (((u64 *)MON_POOLPT)[i] & PTE_ADDR) >> 12;
-}
-
-/*
- * A non-leaf entry carries its child's pool index in the bits that the CPU
- * ignores: 52..62 (11 bits), 9..11 (3), 8 and 6.
- */
-static u64 index_bits(u32 i)
-{
-	return ((u64)(i & 0x7ff) << 52) | ((u64)((i >> 11) & 7) << 9) |
-	       ((u64)((i >> 14) & 1) << 8) | ((u64)((i >> 15) & 1) << 6);
-}
-
-static u32 child_of(u64 spte)
-{
-	return (u32)((spte >> 52) & 0x7ff) | (u32)((spte >> 9) & 7) << 11 |
-	       (u32)((spte >> 8) & 1) << 14 | (u32)((spte >> 6) & 1) << 15;
-}
-
-/* TOUR 14: The shadow entry for a guest entry: their claim, our frame. */
-static u64 leaf(u64 e)
-{
-	u64 gfn = (e & PTE_ADDR) >> 12, spte;
-
-	if ((e & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || gfn >= VM->frames)
-		return 0;
-	spte = mon_frame_addr(gfn) | PTE_P | PTE_A | (e & (PTE_US | PTE_NX));
-	if ((e & (PTE_RW | PTE_D)) == (PTE_RW | PTE_D))
-		spte |= PTE_RW | PTE_D;
-	return spte;
-}
-
-static u64 nonleaf(u64 e, u32 child)
-{
-	return (pool_hfn(child) << 12) | PTE_P | PTE_A |
-	       (e & (PTE_RW | PTE_US | PTE_NX)) | index_bits(child);
-}
+#include "shadow.h"
 
 void mon_shadow_init(void)
 {
 	u32 i, first = 1 + (u32)((VM->pool_pages * sizeof(struct mon_shadow) + 4095) / 4096);
 
+	V->path_generation = 1;		/* no path is of this generation yet */
 	/* Page 0 is unused; the descriptors lie in the pool's first pages. */
 	VM->pool_free = 0;
 	VM->pool_free_count = 0;
@@ -130,6 +75,7 @@ static void unlink_entry(u32 i, u32 index)
 	u64 *p = &SPT(i)[index];
 	u32 c = child_of(*p);
 
+	mon_paths_forget();
 	*p = 0;
 	S(i)->present--;
 	if (S(i)->level == 4 && index < 256) {
@@ -144,12 +90,13 @@ static void unlink_entry(u32 i, u32 index)
 		drop(c);
 }
 
-static void link_entry(u32 i, u32 index, u64 e, u32 c)
+void mon_shadow_link(u32 i, u32 index, u64 e, u32 c)
 {
 	u64 *p = &SPT(i)[index], want = nonleaf(e, c);
 
 	if (*p == want)
 		return;
+	mon_paths_forget();
 	if (*p && child_of(*p) != c)
 		unlink_entry(i, index);
 	if (!*p) {
@@ -184,6 +131,7 @@ static void release(u32 i)
 		link = &S(*link)->next;
 	if (*link)
 		*link = s->next;
+	mon_paths_forget();
 	s->level = 0;
 	s->next = VM->pool_free;
 	VM->pool_free = i;
@@ -269,7 +217,7 @@ static void drop_root(u32 i)
  * tables of sleeping processes fill the pool, the few leaves left are the
  * running one's own, and it loses them as fast as it faults them in.
  */
-static void reserve(void)
+void mon_shadow_reserve(void)
 {
 	u32 enough = 4 * SHADOW_RESERVE + (u32)VM->pool_pages / 32;
 	u32 pass, n;
@@ -296,7 +244,7 @@ static void reserve(void)
 	}
 }
 
-static u32 child(u64 gfn, u8 level)
+u32 mon_shadow_child(u64 gfn, u8 level)
 {
 	u32 i = find(gfn, level);
 
@@ -304,199 +252,43 @@ static u32 child(u64 gfn, u8 level)
 }
 
 /* The guest's entry `index` of the table that i shadows is now e. */
-static void update_entry(u32 i, u32 index, u64 e)
+void mon_shadow_update(u32 i, u32 index, u64 e)
 {
 	struct mon_shadow *s = S(i);
 	u64 *p = &SPT(i)[index];
 
 	if (s->level == 1) {
-		touch(i, index);
-		*p = leaf(e);
+		set_leaf(i, index, e);
 		return;
 	}
 	if (s->level > 4 || (s->level == 4 && index >= MON_HOLE_FIRST && index <= MON_HOLE_LAST))
 		return;
 	if (!*p)
 		return;
-	if ((e & PTE_P) && S(child_of(*p))->gfn == (e & PTE_ADDR) >> 12)
-		link_entry(i, index, e, child_of(*p));
+	if ((e & PTE_P) && S(child_of(*p))->gfn == mon_gfn(e))
+		mon_shadow_link(i, index, e, child_of(*p));
 	else
 		unlink_entry(i, index);
 }
 
-void mon_shadow_write(u64 gfn, u32 index, u64 value)
+static __attribute__((noinline)) void write_all(u64 gfn, u32 index, u64 value)
 {
 	u32 i, next;
 
 	for (i = FINFO(gfn)->shadow; i; i = next) {
 		next = S(i)->next;
-		update_entry(i, index, value);
+		mon_shadow_update(i, index, value);
 	}
 }
 
-static int is_table(u64 gfn)
+void mon_shadow_write(u64 gfn, u32 index, u64 value)
 {
-	return FINFO(gfn)->shadow || (FINFO(gfn)->flags & MON_F_PINNED);
-}
+	u32 i = FINFO(gfn)->shadow;
 
-static void resync_frame(u64 gfn)
-{
-	u64 *table = mon_frame_ptr(gfn), bits;
-	u32 i, next, first, k;
-
-	COUNT(resyncs);
-	for (i = FINFO(gfn)->shadow; i; i = next) {
-		u64 *p = SPT(i);
-		int leaves = S(i)->level == 1;
-
-		next = S(i)->next;
-		for_each_group(i, bits, first) {
-			mon_work(40);
-			for (k = first; k < first + 8; k++)
-				if (p[k] && leaves)
-					p[k] = leaf(mon_once(&table[k]));
-				else if (p[k])
-					update_entry(i, k, mon_once(&table[k]));
-		}
-	}
-}
-
-void mon_shadow_sync(void)
-{
-	u32 n;
-
-	for (n = 0; n < VM->unsync_count; n++) {
-		u64 gfn = VM->unsync[n].gfn;
-		u32 i = VM->unsync[n].shadow, k = VM->unsync[n].index;
-
-		if (FINFO(gfn)->flags & MON_F_UNSYNC) {
-			FINFO(gfn)->flags &= (u8)~MON_F_UNSYNC;
-			resync_frame(gfn);
-		}
-		if (S(i)->level == 1 && (SPT(i)[k] & PTE_ADDR) == mon_frame_addr(gfn)) {
-			SPT(i)[k] &= ~PTE_RW;
-			V->reload = 1;
-		}
-	}
-	VM->unsync_count = 0;
-}
-
-/* As INVLPG: only what translates va has to be true again. */
-void mon_shadow_sync_va(u64 va)
-{
-	struct mon_walk w;
-	int level;
-
-	if (!mon_guest_va(va))
-		return;
-	V->tlb[(va >> 12) % MON_TLB_SIZE].generation = 0;
-	if (VM->unsync_count) {
-		mon_walk(&w, va, 0);
-		for (level = 4; level >= w.reached; level--)
-			if (FINFO(w.gfn[level])->flags & MON_F_UNSYNC)
-				mon_shadow_write(w.gfn[level], (u32)(va >> (3 + 9 * level)) & 511,
-						 w.entry[level]);
-	}
-	mon_invlpg(va);
-}
-
-/* Let the guest write a table of its own until its next flush. */
-static void make_unsync(u64 gfn, u32 i, u32 index)
-{
-	u32 n = VM->unsync_count;
-
-	if (n == sizeof(VM->unsync) / sizeof(VM->unsync[0])) {
-		mon_shadow_sync();
-		n = 0;
-	}
-	VM->unsync[n].gfn = gfn;
-	VM->unsync[n].shadow = i;
-	VM->unsync[n].index = index;
-	VM->unsync_count = n + 1;
-	FINFO(gfn)->flags |= MON_F_UNSYNC;
-	COUNT(unsyncs);
-}
-
-/* Link the tables of a complete walk under the live root; returns the leaf shadow. */
-static u32 fill(struct mon_walk *w, u64 va)
-{
-	u32 i = V->root;
-	int level;
-
-	for (level = 4; level > 1; level--) {
-		u64 e = w->entry[level], gfn = (e & PTE_ADDR) >> 12;
-		u32 c = child(gfn, (u8)(level - 1));
-
-		if (!c)
-			return 0;
-		link_entry(i, (u32)(va >> (3 + 9 * level)) & 511, e, c);
-		i = c;
-	}
-	return i;
-}
-
-/* The leaf that faulted, and its neighbours as far as the guest's entries allow. */
-static void fill_leaves(u32 i, struct mon_walk *w, u32 index)
-{
-	const u64 *table = mon_frame_ptr(w->gfn[1]);
-	u64 *p = SPT(i);
-	u32 k, first = index & ~(FAULT_AROUND - 1);
-
-	for (k = first; k < first + FAULT_AROUND; k++) {
-		if (!(k & 7))
-			touch(i, k);
-		if (!p[k] && k != index)
-			p[k] = leaf(mon_once(&table[k]));
-	}
-	p[index] = leaf(w->entry[1]);
-}
-
-/*
- * TOUR 12: A page fault of the guest's.  Walk its tables; if they allow the
- * access, the fault was only ours.
- */
-int mon_shadow_fault(u64 va, u32 access, u32 *guest_error)
-{
-	struct mon_walk w;
-	int tries;
-
-	*guest_error = 0;
-	if (!mon_guest_va(va))
-		return 0;
-	if (VM->pool_free_count < SHADOW_RESERVE)
-		reserve();
-	for (tries = 0; tries < 4; tries++) {
-		u32 i, index = (u32)(va >> 12) & 511;
-		u64 gfn;
-
-		if (mon_walk(&w, va, access)) {
-			if (!mon_walk_mark(&w, va, access))
-				continue;
-			i = fill(&w, va);
-			if (!i)
-				return 1;
-			fill_leaves(i, &w, index);
-			COUNT(fills);
-			return 1;
-		}
-		gfn = (w.entry[1] & PTE_ADDR) >> 12;
-		if (!w.complete || w.error != PF_P || (access & (PF_W | PF_U)) != PF_W ||
-		    (w.entry[1] & PTE_RW) || !(w.entry[2] & w.entry[3] & w.entry[4] & PTE_RW) ||
-		    !is_table(gfn)) {
-			*guest_error = w.error;
-			return 0;
-		}
-		if (!mon_walk_mark(&w, va, 0))
-			continue;
-		i = fill(&w, va);
-		if (!i)
-			return 1;
-		make_unsync(gfn, i, index);
-		touch(i, index);
-		SPT(i)[index] = leaf(w.entry[1]) | PTE_RW | PTE_D;
-		return 1;
-	}
-	return 1;	/* the guest races with itself: let it fault again */
+	if (mon_likely(S(i)->level == 1 && !S(i)->next))	/* nearly always */
+		set_leaf(i, index, value);
+	else
+		write_all(gfn, index, value);
 }
 
 void mon_shadow_drop_frame(u64 gfn)
@@ -517,6 +309,7 @@ again:	/* every round frees a shadow, and may free others of this frame with it 
 
 void mon_shadow_new_base(u64 gfn)
 {
+	mon_paths_forget();
 	V->cr3_gfn = gfn;
 	V->new_root = 1;
 }
@@ -527,7 +320,7 @@ static u32 new_root(u64 gfn)
 	u64 *table = mon_frame_ptr(gfn), bits;
 	u32 i, u = 0, t, k, n;
 
-	reserve();
+	mon_shadow_reserve();
 	i = alloc(gfn, 4);
 	if (!i)
 		return 0;
@@ -554,14 +347,14 @@ static u32 new_root(u64 gfn)
 	for_each_group(V->root, bits, k) {
 		mon_work(40);
 		for (n = k; n < k + 8; n++) {
-			u64 e = mon_once(&table[n]), child_gfn = (e & PTE_ADDR) >> 12;
+			u64 e = mon_once(&table[n]), child_gfn = mon_gfn(e);
 			u32 c;
 
 			if (n <= MON_HOLE_LAST || !(e & PTE_P) || child_gfn >= VM->ram_pages)
 				continue;
 			c = find(child_gfn, 3);
 			if (c)
-				link_entry(i, n, e, c);
+				mon_shadow_link(i, n, e, c);
 		}
 	}
 	return i;

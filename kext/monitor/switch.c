@@ -54,6 +54,11 @@ void mon_debug_load(void)
 	}
 }
 
+static void write_cr0(u64 value)
+{
+	__asm__ volatile("mov %0, %%cr0" : : "r"(value) : "memory");
+}
+
 static void leave_world(void)
 {
 	V->ds = seg(0);
@@ -91,7 +96,23 @@ static void enter_world(void)
 	mon_wrmsr(MSR_KERNEL_GS_BASE, V->kernel_gs_base);
 	if (V->dr[7] & 0xff)
 		load_debug();
-	V->ts_live = 0;
+	if (V->ts && !VM->protect)
+		write_cr0(CR0_GUEST | CR0_TS);
+}
+
+/*
+ * With protection CR0 is written on every way back to the guest, from what is noted
+ * here; without it, now.
+ */
+void mon_set_ts(int ts)
+{
+	u64 cr0 = CR0_GUEST | (ts ? CR0_TS : 0);
+
+	V->ts = (u32)ts;
+	GATE->cr0_guest = VM->protect ? cr0 : 0;
+	GATE->cr0_open = VM->protect ? cr0 & ~CR0_WP : 0;
+	if (!VM->protect)
+		write_cr0(cr0);
 }
 
 /* TOUR 10: Out to the host half, and back some time later. */
@@ -100,7 +121,8 @@ void mon_exit(u32 why)
 	V->exit = why;
 	COUNT(passages);
 	leave_world();
-	mon_on(why);
+	if (V->measuring)
+		mon_measure(why);
 	mon_passage_exit();
 	mon_off();
 	enter_world();
@@ -109,8 +131,7 @@ void mon_exit(u32 why)
 	mon_timer_check();
 }
 
-/* In the middle of long work: the host's interrupts, and an NMI that was noted, are taken. */
-void mon_breathe(void)
+int mon_exit_pending(void)
 {
 	if (V->mc_pending) {
 		V->mc_pending = 0;
@@ -121,8 +142,16 @@ void mon_breathe(void)
 		V->exit_arg = 1;
 		mon_exit(MON_EXIT_NMI);
 	} else {
-		mon_exit(MON_EXIT_YIELD);
+		return 0;
 	}
+	return 1;
+}
+
+/* In the middle of long work: the host's interrupts, and an NMI that was noted, are taken. */
+void mon_breathe(void)
+{
+	if (!mon_exit_pending())
+		mon_exit(MON_EXIT_YIELD);
 }
 
 /* A new vCPU: the Xen ABI's start state, then the guest's first instruction. */
@@ -135,7 +164,7 @@ void mon_main(void)
 	mon_off();
 	enter_world();
 	mon_set_ts(0);
-	V->tlb_generation = 1;	/* no entry is of this generation yet */
+	mon_tlb_init();
 	mon_event_init();
 	mon_shadow_init();
 	mon_time_refresh();

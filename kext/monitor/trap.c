@@ -7,7 +7,7 @@
  */
 #include "mon.h"
 
-extern const u8 mon_iretq[], mon_fast_iretq[];
+extern const u8 mon_iretq[], mon_view_iretq[], mon_fast_iretq[];
 extern const u8 mon_fast_push[], mon_fast_push_end[], mon_fast_iret[], mon_fast_iret_end[];
 extern const u8 mon_fast_iret2[], mon_fast_iret2_end[];
 extern const u8 mon_load_ds[], mon_load_end[];
@@ -48,7 +48,7 @@ void mon_measure(u64 what)
 	if (ticks <= V->counters.longest_off)
 		return;
 	V->counters.longest_off = ticks;
-	mon_trace('L', ticks, what, V->work, 0);
+	mon_trace('L', ticks, what, (u64)(MON_WORK_MAX - V->work_left), 0);
 }
 
 /* Append s, and numbers as hexadecimal where it says %. */
@@ -85,49 +85,45 @@ void mon_kill(const char *why, u64 a, u64 b)
 	mon_trace('K', a, b, 0, 0);
 }
 
-void mon_set_user(struct mon_frame *f, int user)
-{
-	if (mon_user(f) != !!user)
-		__asm__ volatile("swapgs" : : : "memory");
-}
-
 /*
  * Deliver to the guest kernel at rip, as Xen does: rcx, r11, [error], rip,
  * cs | mask << 32, rflags with IF = !mask, rsp, ss on its kernel stack.
  */
-void mon_bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask)
+static inline __attribute__((always_inline))
+void bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask)
 {
-	u64 n = has_error ? 8 : 7, sp, cs, mask_was = 0, k = 2;
 	u64 flags = (f->rflags & ~(FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_VM)) | 2 | (u64)V->iopl << 12;
 	volatile struct vcpu_info *vinfo = VINFO;
-	u64 spare[8], *to;
-	int direct;
+	const u64 n = has_error ? 8 : 7;
+	u64 spare[8], sp, cs, ss, *to;
+	int from_user = mon_user(f);
 
-	if (mon_user(f)) {
-		sp = GATE->kernel_sp;
+	if (mon_likely(from_user)) {
+		sp = GATE->kernel_sp - n * 8;
 		cs = f->cs;
-	} else {
-		sp = f->rsp & ~15ull;
-		mask_was = vinfo->evtchn_upcall_mask;
-		cs = (f->cs == MON_KERNEL_CS ? FLAT_KERNEL_CS & ~3ull : f->cs & ~3ull) | mask_was << 32;
-	}
-	if (!mask_was)
+		ss = f->ss;
 		flags |= FLAG_IF;
-	sp -= n * 8;
-	to = mon_at(sp, PF_W);
-	direct = to && (sp & 4095) <= 4096 - sizeof(spare);
-	if (!direct)
+	} else {
+		u64 was = vinfo->evtchn_upcall_mask;
+
+		sp = (f->rsp & ~15ull) - n * 8;
+		cs = (f->cs == MON_KERNEL_CS ? FLAT_KERNEL_CS & ~3ull : f->cs & ~3ull) | was << 32;
+		ss = FLAT_KERNEL_SS;
+		flags |= was ? 0 : FLAG_IF;
+	}
+	to = mon_at_whole(sp, sizeof(spare), PF_W);
+	if (mon_unlikely(!to))
 		to = spare;
 	to[0] = f->rcx;
 	to[1] = f->r11;
 	if (has_error)
-		to[k++] = error;
-	to[k] = f->rip;
-	to[k + 1] = cs;
-	to[k + 2] = flags;
-	to[k + 3] = f->rsp;
-	to[k + 4] = mon_user(f) ? f->ss : FLAT_KERNEL_SS;
-	if (!direct) {
+		to[2] = error;
+	to[n - 5] = f->rip;
+	to[n - 4] = cs;
+	to[n - 3] = flags;
+	to[n - 2] = f->rsp;
+	to[n - 1] = ss;
+	if (mon_unlikely(to == spare)) {
 		u64 fault_va = sp;
 
 		if (mon_copy_to(sp, spare, n * 8, 0, &fault_va)) {
@@ -136,7 +132,8 @@ void mon_bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask
 			return;
 		}
 	}
-	mon_set_user(f, 0);
+	if (from_user)
+		__asm__ volatile("swapgs" : : : "memory");
 	f->rip = rip;
 	f->rsp = sp;
 	f->cs = MON_KERNEL_CS;
@@ -147,28 +144,55 @@ void mon_bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask
 	COUNT(injected);
 }
 
+void mon_bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask)
+{
+	if (has_error)
+		bounce(f, rip, 1, error, mask);
+	else
+		bounce(f, rip, 0, 0, mask);
+}
+
+static void no_handler(const struct mon_frame *f, u32 vector)
+{
+	mon_kill("the guest took trap % at % before it could handle it", vector, f->rip);
+}
+
 void mon_inject(struct mon_frame *f, u32 vector, int has_error, u32 error)
 {
 	struct mon_trap *t = &V->traps[vector & 255];
 
-	if (!t->address) {
-		mon_kill("the guest took trap % at % before it could handle it", vector, f->rip);
-		return;
-	}
-	mon_bounce(f, t->address, has_error, error, t->mask);
+	if (!t->address)
+		no_handler(f, vector);
+	else
+		mon_bounce(f, t->address, has_error, error, t->mask);
 }
 
-static void page_fault(struct mon_frame *f, u64 va)
+/*
+ * A page fault: the commonest trap has a way of its own.  entry.S fills in a frame
+ * without the registers that C keeps (rbx, rbp, r12 to r15): nothing below may look at
+ * those.
+ */
+void mon_page_fault(struct mon_frame *f)
 {
-	u32 access = (u32)f->error & (PF_W | PF_I), guest_error;
+	u32 access = (u32)f->error & (PF_W | PF_I);
+	u64 va = read_cr2();
+	int error;
 
+	mon_off();
+	COUNT(page_faults);
 	if (mon_user(f))
 		access |= PF_U;
-	COUNT(page_faults);
-	if (mon_shadow_fault(va, access, &guest_error))
-		return;
-	VINFO->arch.cr2 = va;
-	mon_inject(f, 14, 1, guest_error | access);
+	error = mon_shadow_fault(va, access);
+	if (error >= 0) {
+		const struct mon_trap *t = &V->traps[14];
+
+		VINFO->arch.cr2 = va;
+		if (mon_likely(t->address))
+			bounce(f, t->address, 1, (u32)error | access, t->mask);
+		else
+			no_handler(f, 14);
+	}
+	mon_leave(f);
 }
 
 /*
@@ -223,16 +247,12 @@ static void slow_syscall(struct mon_frame *f, u64 rip, u32 mask)
 	mon_bounce(f, rip, 0, 0, mask);
 }
 
-/* TOUR 9: Every trap of the guest's that assembly does not settle. */
+/* TOUR 9: Every other trap of the guest's that assembly does not settle. */
 void mon_trap(struct mon_frame *f)
 {
 	mon_off();
-	f->cs &= 0xffff;
-	f->ss &= 0xffff;
 	COUNT(slow_paths);
-	if (f->vector == 14) {
-		page_fault(f, read_cr2());
-	} else if (f->vector == VEC_SYSCALL) {
+	if (f->vector == VEC_SYSCALL) {
 		slow_syscall(f, V->syscall_rip, V->syscall_mask);
 	} else if (f->vector == VEC_SYSCALL32) {
 		slow_syscall(f, V->syscall32_rip, V->syscall32_mask);
@@ -280,15 +300,16 @@ static void bad_iret(struct mon_frame *f)
 {
 	u64 *iret = (u64 *)f->rsp;
 
-	if ((u64)iret < MON_ENTRY || (u64)iret > MON_ENTRY + 4096 - 40) {
+	if ((f->rsp < MON_STACK || f->rsp > MON_STACK_TOP - 40) &&
+	    (f->rsp < MON_ENTRY || f->rsp > MON_ENTRY + 4096 - 40)) {
 		mon_kill("the monitor lost an iret frame", f->rsp, 0);
 		return;
 	}
 	f->rip = iret[0];
-	f->cs = iret[1] & 0xffff;
+	f->cs = (u16)iret[1];
 	f->rflags = iret[2];
 	f->rsp = iret[3];
-	f->ss = iret[4] & 0xffff;
+	f->ss = (u16)iret[4];
 	if (!mon_user(f)) {
 		mon_kill("the guest kernel returned to a bad address or selector (rip %, cs %)",
 			 f->rip, f->cs);
@@ -304,32 +325,28 @@ static void bad_iret(struct mon_frame *f)
 void mon_trap_ring0(struct mon_frame *f)
 {
 	u64 rip = f->rip, va = read_cr2();
-	u32 guest_error;
 
 	mon_off();
 	COUNT(slow_paths);
-	if (rip == (u64)mon_iretq || rip == (u64)mon_fast_iretq) {
+	if (rip == (u64)mon_iretq || rip == (u64)mon_view_iretq || rip == (u64)mon_fast_iretq) {
 		bad_iret(f);
 		mon_leave(f);
 		return;
 	}
 	if (within(rip, mon_load_ds, mon_load_end)) {
 		f->rdi = 0;
-		f->vector = 0;
 		return;
 	}
 	if (rip == (u64)mon_load_gs_insn) {
 		f->rip = (u64)mon_load_gs_fixup;
-		f->vector = 0;
 		return;
 	}
 	if (within(rip, mon_fast_push, mon_fast_push_end) ||
 	    within(rip, mon_fast_iret, mon_fast_iret_end) ||
 	    within(rip, mon_fast_iret2, mon_fast_iret2_end)) {
 		if (f->vector == 14 &&
-		    mon_shadow_fault(va, (u32)f->error & (PF_W | PF_I), &guest_error) && !V->dead) {
+		    mon_shadow_fault(va, (u32)f->error & (PF_W | PF_I)) < 0 && !V->dead) {
 			mon_shadow_load();
-			f->vector = 0;
 			return;
 		}
 		mon_kill("the guest kernel's stack at % is not accessible (monitor at %)", va, rip);
@@ -339,48 +356,30 @@ void mon_trap_ring0(struct mon_frame *f)
 }
 
 /* What cannot wait until the guest's next trap; rare, so out of the way. */
-static void attend(struct mon_frame *f)
+static __attribute__((noinline)) void attend(struct mon_frame *f)
 {
 	for (;;) {
-		if (V->dead) {
+		if (V->dead)
 			mon_exit(MON_EXIT_KILL);	/* the host half does not come back */
-		} else if (V->mc_pending) {
-			V->mc_pending = 0;
-			mon_exit(MON_EXIT_MC);
-		} else if (V->nmi_pending) {
-			V->nmi_pending = 0;
-			V->counters.nmis_in_monitor++;
-			V->exit_arg = 1;
-			mon_exit(MON_EXIT_NMI);
-		} else if (V->event_rip && VINFO->evtchn_upcall_pending &&
-			   (mon_user(f) || !VINFO->evtchn_upcall_mask)) {
+		else if (mon_exit_pending())
+			continue;
+		else if (V->event_rip && VINFO->evtchn_upcall_pending &&
+			 (mon_user(f) || !VINFO->evtchn_upcall_mask))
 			mon_bounce(f, V->event_rip, 0, 0, 1);
-		} else if (V->attention) {
+		else if (V->new_root || V->reload)
 			mon_shadow_load();
-		} else {
-			return;
-		}
+		else
+			break;
 	}
+	if (V->measuring)
+		mon_measure(f->rip);
 }
 
 /* The last C before the guest runs: what is pending, and the CPU state it will see. */
 void mon_leave(struct mon_frame *f)
 {
-	int user;
-
-	if (V->attention || VINFO->evtchn_upcall_pending)
+	if (mon_unlikely(V->attention || VINFO->evtchn_upcall_pending))
 		attend(f);
-	user = mon_user(f);
 	f->rflags = (f->rflags & FLAG_USER) | FLAG_IF | 2;
-	ENTRY->user_mode = (u64)user;
-	f->vector = user && GATE->user_cr3;
-	f->cr0 = 0;
-	if (VM->protect) {
-		f->cr0 = V->guest_cr0;
-		COUNT(wp_toggles);
-	} else if (V->ts != V->ts_live) {
-		f->cr0 = V->guest_cr0;
-		V->ts_live = V->ts;
-	}
-	mon_on(f->rip);
+	ENTRY->user_mode = f->cs & 2;		/* ring 3, not 1 */
 }

@@ -19,7 +19,7 @@ static jmp_buf over;
 
 /* ---- what stands in for switch.c and entry.S --------------------------------- */
 
-const u8 mon_iretq[1], mon_fast_iretq[1], mon_fast_push[1], mon_fast_push_end[1];
+const u8 mon_iretq[1], mon_view_iretq[1], mon_fast_iretq[1], mon_fast_push[1], mon_fast_push_end[1];
 const u8 mon_fast_iret[1], mon_fast_iret_end[1], mon_fast_iret2[1], mon_fast_iret2_end[1];
 const u8 mon_load_ds[1], mon_load_end[1], mon_load_gs_insn[1], mon_load_gs_fixup[1];
 
@@ -27,6 +27,8 @@ void mon_load_gs(u16 selector);
 void mon_load_gs(u16 selector) { (void)selector; }
 void mon_debug_load(void);
 void mon_debug_load(void) { }
+void mon_set_ts(int ts) { V->ts = (u32)ts; }
+int mon_exit_pending(void) { return 0; }
 
 void mon_exit(u32 why)
 {
@@ -42,14 +44,14 @@ void mon_exit(u32 why)
 	mon_timer_check();
 }
 
-static u32 worst;	/* units between two turns of the host */
+static s32 worst;	/* units between two turns of the host */
 
 void mon_breathe(void)
 {
-	if (V->work > worst)
-		worst = V->work;
+	if (MON_WORK_MAX - V->work_left > worst)
+		worst = MON_WORK_MAX - V->work_left;
 	MUST(worst < 2 * MON_WORK_MAX);
-	V->work = 0;
+	V->work_left = MON_WORK_MAX;
 	mon_exit(MON_EXIT_YIELD);
 }
 
@@ -260,7 +262,7 @@ static void trap(void)
 		machine.cr2 = some_va();
 	if (f->vector == VEC_HYPERCALL || f->vector > 255)
 		f->vector = 13;
-	mon_trap(f);
+	(f->vector == 14 ? mon_page_fault : mon_trap)(f);
 	check_frame(f);
 }
 
@@ -306,7 +308,7 @@ static void life(u32 options)
 	machine_reset(options & 1, options >> 1 & 1);
 	if (setjmp(over))
 		return;
-	V->tlb_generation = 1;
+	mon_tlb_init();
 	mon_event_init();
 	mon_shadow_init();
 	mon_time_refresh();

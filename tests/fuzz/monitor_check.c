@@ -147,6 +147,29 @@ static void check_caches(void)
 		}
 }
 
+/* A remembered way leads where it says, now, from the live root. */
+static void check_paths(void)
+{
+	for (u32 n = 0; n < MON_PATHS; n++) {
+		const struct mon_path *p = &V->paths[n];
+		u64 va = p->region << 21;
+		u32 i = V->root;
+
+		if (p->generation != V->path_generation)
+			continue;
+		MUST(mon_guest_va(va) && p->region % MON_PATHS == n && p->gfn < VM->ram_pages);
+		for (int level = 4; level > 1; level--) {
+			u64 s = SPT(i)[va >> (3 + 9 * level) & 511];
+
+			MUST((s & PTE_P) && (~p->rights & PTE_RW || s & PTE_RW) &&
+			     (~p->rights & PTE_US || s & PTE_US));
+			i = (u32)(((s & PTE_ADDR) >> 12) - POOL_HFN);
+			MUST(i >= FIRST && i < POOL_PAGES && S(i)->level == level - 1);
+		}
+		MUST(i == p->shadow && S(i)->gfn == p->gfn);
+	}
+}
+
 static void check_descriptor(u64 d)
 {
 	u64 dpl = d >> 45 & 3;
@@ -177,10 +200,15 @@ static void check_registers(void)
 	MUST(!GATE->syscall_rip || mon_guest_va(GATE->syscall_rip));
 	MUST(!V->event_rip || mon_guest_va(V->event_rip));
 	MUST(GATE->vinfo >= MON_VINFO && GATE->vinfo + sizeof(struct vcpu_info) <= MON_VINFO + 4096);
-	for (u32 i = 0; i < MON_TLB_SIZE; i++)	/* the guest's addresses, as pointers */
-		if (V->tlb[i].generation == V->tlb_generation)
-			MUST(mon_guest_va(V->tlb[i].page) && V->tlb[i].frame >= MON_PHYS &&
-			     V->tlb[i].frame < MON_PHYS + (FRAMES << 12));
+	MUST((V->tlb_generation & MON_TLB_WRITE) && V->tlb_generation > MON_TLB_WRITE &&
+	     V->tlb_generation < 4096);
+	for (u32 i = 0; i < MON_TLB_SIZE; i++) {	/* the guest's addresses, as pointers */
+		u64 tag = V->tlb[i].tag, page = tag & ~4095ull, at = page + V->tlb[i].offset;
+
+		MUST(!tag || (tag & 4095) > MON_TLB_WRITE);
+		if (((tag | MON_TLB_WRITE) & 4095) == V->tlb_generation)
+			MUST(mon_guest_va(page) && at >= MON_PHYS && at < MON_PHYS + (FRAMES << 12));
+	}
 	for (u32 i = 0; i < 4; i++)
 		MUST(mon_guest_va(V->dr[i]) && mon_guest_va(V->dr[i] + 7));
 	MUST(!(V->dr[7] & 0xffffffff00002000ull) && V->iopl < 4);
@@ -202,6 +230,7 @@ void check_world(void)
 		if (S(i)->level >= 1 && S(i)->level <= 3)
 			MUST(refs[i] == S(i)->parents);
 	check_caches();
+	check_paths();
 	check_registers();
 }
 
@@ -212,8 +241,7 @@ void check_frame(const struct mon_frame *f)
 		return;
 	MUST((f->cs & 3) == 1 || (f->cs & 3) == 3);
 	MUST((f->cs & 3) == 3 || f->cs == MON_KERNEL_CS);
-	MUST(f->cs <= 0xffff && f->ss <= 0xffff && ((f->ss & 3) == (f->cs & 3)));
+	MUST((f->ss & 3) == (f->cs & 3));
 	MUST(f->rflags & FLAG_IF);
 	MUST(!(f->rflags & (FLAG_IOPL | FLAG_NT | FLAG_VM)) && !(f->rflags >> 22));
-	MUST(f->cr0 == 0 || (f->cr0 & CR0_WP));
 }

@@ -236,7 +236,7 @@ void machine_access(u64 va, u32 access, u64 value)
 		f->ss = access & PF_U ? MON_USER_DS : MON_KERNEL_DS;
 		f->rflags = 0x202;
 		machine.cr2 = va;
-		mon_trap(f);
+		mon_page_fault(f);
 		check_frame(f);
 		check_world();
 		if (f->rip != KERNEL_VA + 0x1000 || f->rsp != KERNEL_VA + (GFN_STACK << 12) + 0xf00)
