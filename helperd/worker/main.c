@@ -66,8 +66,10 @@ void wk_end(struct wk *w, const char *kind, int exit, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(why, sizeof(why), format, args);
 	va_end(args);
-	if (w->console)
+	if (w->console) {
+		wk_vcpu_flush(w->vcpu);
 		wk_console_flush(w->console);
+	}
 	o = json_pack("{s:s, s:s, s:o}", "event", "ended", "kind", kind, "why", msg_string(why));
 	if (o && exit >= 0)
 		json_object_set_new(o, "exit", json_integer(exit));

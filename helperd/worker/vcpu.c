@@ -159,8 +159,8 @@ static void wk_vcpu_notified(void *arg, short revents)
 	wk_vcpu_events(arg);
 }
 
-/* What the thread brought out: text, or its end. */
-static void wk_vcpu_handle(struct wk_vcpu *v)
+/* What the thread brought out: text, or its end (true). */
+static bool wk_vcpu_take(struct wk_vcpu *v)
 {
 	char text[WK_VCPU_TEXT];
 	uint32_t len;
@@ -173,10 +173,19 @@ static void wk_vcpu_handle(struct wk_vcpu *v)
 	over = v->over;
 	pthread_cond_signal(&v->room);
 	pthread_mutex_unlock(&v->lock);
-
 	if (len)
 		wk_console_put(v->w->console, text, len);
-	if (over && !v->w->over) {
+	return over;
+}
+
+void wk_vcpu_flush(struct wk_vcpu *v)
+{
+	wk_vcpu_take(v);
+}
+
+static void wk_vcpu_handle(struct wk_vcpu *v)
+{
+	if (wk_vcpu_take(v) && !v->w->over) {
 		/* A guest that dies does not wait for us to read its last words. */
 		wk_console_serve(v->w->console);
 		if (!v->w->over)

@@ -80,6 +80,7 @@ int wk_open_files(struct wk *w, struct err *e);	/* as the owner, before the sand
 /* vcpu.c */
 struct wk_vcpu *wk_vcpu_new(struct wk *w);	/* NULL: out of resources */
 int wk_vcpu_start(struct wk_vcpu *v, struct err *e);
+void wk_vcpu_flush(struct wk_vcpu *v);		/* what it has said so far goes to the console */
 
 /* console.c */
 struct wk_console *wk_console_new(struct wk *w, struct conlog *log, const char *ready);

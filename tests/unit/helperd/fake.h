@@ -18,6 +18,8 @@ void fake_net_break(void);		/* after it: an index that cannot be */
 
 void fake_exit(const struct co_vcpu_run *run);
 void fake_notify(co_u32 port);
+void fake_hold(co_u32 port);		/* notifies; the worker then stays in dev_events until let go */
+void fake_let_go(void);
 void fake_wait(void);			/* until the host raises a port */
 void fake_killed(const char *why);
 

@@ -31,7 +31,7 @@ co_u64 *fake_grants;
 static struct fake_state *fake_state;
 static struct co_vm_set fake_set;
 static struct co_vcpu_run fake_pending;
-static int fake_started, fake_full, fake_dead;
+static int fake_started, fake_full, fake_dead, fake_held, fake_holds;
 static co_u64 fake_events;		/* for the guest: bit n: port n */
 static co_u64 fake_notified;		/* by the guest */
 static int fake_notified_fd = -1;
@@ -191,6 +191,10 @@ int dev_events(int vm, struct co_events *e)
 
 	(void)vm;
 	pthread_mutex_lock(&fake_lock);
+	for (fake_holds = fake_held; fake_held;) {
+		pthread_cond_broadcast(&fake_cond);
+		pthread_cond_wait(&fake_cond, &fake_lock);
+	}
 	if (read(fake_notified_fd, &junk, sizeof(junk)) < 0 && errno != EAGAIN)
 		e->nports = 0;
 	for (e->nports = 0; fake_notified; fake_notified &= fake_notified - 1)
@@ -249,6 +253,26 @@ void fake_notify(co_u32 port)
 	fake_notified |= 1ull << port;
 	if (write(fake_notified_fd, &one, sizeof(one)) < 0)
 		perror("fake_notify");
+	pthread_mutex_unlock(&fake_lock);
+}
+
+void fake_hold(co_u32 port)
+{
+	pthread_mutex_lock(&fake_lock);
+	fake_held = 1;
+	pthread_mutex_unlock(&fake_lock);
+	fake_notify(port);
+	pthread_mutex_lock(&fake_lock);
+	while (!fake_holds)
+		pthread_cond_wait(&fake_cond, &fake_lock);
+	pthread_mutex_unlock(&fake_lock);
+}
+
+void fake_let_go(void)
+{
+	pthread_mutex_lock(&fake_lock);
+	fake_held = 0;
+	pthread_cond_broadcast(&fake_cond);
 	pthread_mutex_unlock(&fake_lock);
 }
 

@@ -116,6 +116,18 @@ static void shut_down(co_u32 why)
 	fake_exit(&run);
 }
 
+/* The worker's thread has it, while its main one is held up in dev_events. */
+static void say_last(const char *text)
+{
+	struct co_vcpu_run run = { .exit = CO_EXIT_CONSOLE, .nports = (co_u32)strlen(text) }, none = { 0 };
+
+	memcpy(run.text, text, run.nports);
+	fake_exit(&run);
+	/* When the second of these is taken over, the first has been asked for: so the text is handed on. */
+	fake_exit(&none);
+	fake_exit(&none);
+}
+
 /* Echoes what is typed; 1: a 'r' came. */
 static int echo(void)
 {
@@ -205,8 +217,11 @@ void fake_guest(co_u8 *memory, co_u64 start_info)
 		STORE(con->out_prod, con->out_cons + 100000);
 		fake_notify(CO_PORT_CONSOLE);
 	} else if (!strcmp(what, "bad-xenstore")) {
+		fake_hold(CO_PORT_CONSOLE);
+		say_last("last words\r\n");
 		STORE(xs->req_prod, 0x80000000u);
 		fake_notify(CO_PORT_XENSTORE);
+		fake_let_go();
 	} else if (!strcmp(what, "net")) {
 		const char *why = fake_net(memory);
 

@@ -143,6 +143,7 @@ static void ways_to_end(void)
 	boot("a", "bad-console");
 	ends("a", "failed", "broke the console ring");
 	boot("a", "bad-xenstore");
+	CHECK(wait_text(&c, "last words"));
 	ends("a", "failed", "broke the xenstore ring");
 	boot("a", "reboot");
 	ends("a", "stopped", "reboot");
