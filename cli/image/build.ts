@@ -76,7 +76,14 @@ async function prepare(folder: string, recipe: Recipe): Promise<void> {
   await write(`${top}/set-password.sh`, GUEST.setPassword);
   for (const path of sources.keyrings) {
     await Deno.mkdir(`${top}/keyrings${parent(path)}`, { recursive: true });
-    await Deno.copyFile(path, `${top}/keyrings${path}`);
+    await Deno.copyFile(path, `${top}/keyrings${path}`).catch((error: unknown) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      throw new CliError(`${path}, which /etc/apt names as Signed-By, does not exist`, {
+        name: "SOURCES",
+        hint: "for Debian's own it is in the package debian-archive-keyring",
+        exit: EXIT.unavailable,
+      });
+    });
   }
   await Deno.writeFile(`${top}/agent`, recipe.agent);
   await write(`${top}/agent.service`, GUEST.agentUnit);
@@ -212,5 +219,32 @@ function explain(folder: string, recipe: Recipe, lines: readonly string[]): CliE
       exit: EXIT.data,
     });
   }
-  return failed("building the image", "mmdebstrap", lines, folder);
+  return sourcesFail(recipe.image.distribution, find) ??
+    failed("building the image", "mmdebstrap", lines, folder);
+}
+
+/** The machine's sources do not give this release. */
+function sourcesFail(
+  distribution: string,
+  find: (pattern: RegExp) => RegExpExecArray | undefined,
+): CliError | undefined {
+  const error = (why: string, hint: string) =>
+    new CliError(`${distribution} cannot be had from this machine's package sources: ${why}`, {
+      name: "SOURCES",
+      hint,
+      exit: EXIT.unavailable,
+    });
+  const key = find(/(?:GPG error: )?(\S+:\/\/\S+ \S+) InRelease: .*NO_PUBKEY/);
+  if (key !== undefined) {
+    return error(
+      `${key[1]} is signed with keys that are not here`,
+      "update the package debian-archive-keyring, and see what Signed-By names in /etc/apt",
+    );
+  }
+  const fetch = find(/^E: Failed to fetch (\S+) +(.*)$/);
+  if (fetch === undefined) return undefined;
+  return error(
+    `${fetch[1]}: ${fetch[2]?.replace(/ *\[IP:.*/, "").replace(/ +/g, " ")}`,
+    `check the network, and that the mirrors in /etc/apt have ${distribution}`,
+  );
 }

@@ -114,6 +114,16 @@ for (
     ["E: Unable to locate package nosuch\\n", 66, /^package nosuch: there is none in bookworm/],
     ["colinux: module xen-blkfront 6.1\\n", 65, /it has no driver xen-blkfront/],
     ["colinux: kernels /boot/a /boot/b\\n", 65, /exactly one kernel, not: \/boot\/a \/boot\/b/],
+    [
+      "E: Failed to fetch http://m/dists/bookworm/InRelease  404  Not Found [IP: 1.2.3.4 80]\\n",
+      69,
+      /^bookworm cannot be had .*: http:\/\/m\/dists\/bookworm\/InRelease: 404 Not Found$/,
+    ],
+    [
+      "W: GPG error: http://m bookworm InRelease: The public key is not available: NO_PUBKEY 6E\\n",
+      69,
+      /^bookworm cannot be had .*: http:\/\/m bookworm is signed with keys that are not here$/,
+    ],
     ["cp: No space left on device\\n", 73, /no space is left in \/.*\.new-/],
     ["E: something else\\n", 73, /mmdebstrap failed: E: something else/],
   ] as const
