@@ -58,6 +58,8 @@ export interface DiskDefinition {
   /** A file or device that is used as it is. */
   path?: string;
   readOnly: boolean;
+  /** The driver may keep its grants; absent: it may not. */
+  persistentGrants?: boolean;
 }
 
 export interface NetworkDefinition {

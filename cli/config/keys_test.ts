@@ -41,13 +41,15 @@ Deno.test("an image brings kernel, command line and network of its own", async (
 Deno.test("units, forwards and paths are resolved", async () => {
   const definition = await load(`{ "image": { "files": { "/a": { "text": "x" } },
     "users": { "alice": {} }, "scripts": ["#!/bin/sh"] },
-    "disks": [{ "name": "data", "size": "1 GiB", "mount": "/srv" }],
+    "disks": [{ "name": "data", "size": "1 GiB", "mount": "/srv" },
+      { "name": "old", "size": "1 GiB", "persistentGrants": true }],
     "network": { "forwards": ["2525:25", "127.0.0.1:5353:53/udp"], "mac": "02:AA:00:00:00:01" },
     "ready": { "tcp": [{ "port": 25, "expect": "220 " }] },
     "health": { "interval": "1m" }, "restart": "on-failure", "autostart": true,
     "message": ["hello"] }`);
   assert.deepEqual(definition.disks, [
     { name: "data", format: "ext4", readOnly: false, size: 2 ** 30, mount: "/srv" },
+    { name: "old", format: "ext4", readOnly: false, size: 2 ** 30, persistentGrants: true },
   ]);
   assert.equal(definition.network?.mac, "02:aa:00:00:00:01");
   assert.deepEqual(definition.network?.forwards.map((forward) => forward.protocol), ["tcp", "udp"]);

@@ -90,6 +90,7 @@ function resolveDisk(disk: DiskInput, path: (text: string) => string): DiskDefin
     format: disk.format ?? "ext4",
     readOnly: disk.readOnly ?? false,
   };
+  if (disk.persistentGrants === true) resolved.persistentGrants = true;
   if (disk.size !== undefined) resolved.size = bytes(disk.size);
   if (disk.mount !== undefined) resolved.mount = disk.mount;
   if (disk.path !== undefined) resolved.path = path(disk.path);

@@ -27,6 +27,10 @@ const diskEntry = z.strictObject({
       "Default: a file in the VM's state folder, that coLinux makes.",
   ).optional(),
   readOnly: flag.describe("The guest cannot write it. Default: false.").optional(),
+  persistentGrants: flag.describe(
+    "Lets the guest's driver lend the same pages for all its requests, into which it then " +
+      "copies every byte; lending others costs nothing here. Default: false.",
+  ).optional(),
 }, { error: 'must be an object such as { "name": "data", "size": "4 GiB" }' });
 
 export const disksKey = z.array(diskEntry, { error: "must be a list of disks" })

@@ -39,6 +39,7 @@ export interface DiskSpec {
   name: string;
   path: string;
   readOnly: boolean;
+  persistentGrants?: boolean;
   size?: number;
 }
 

@@ -20,12 +20,15 @@ export async function disksOf(
 ): Promise<DiskSpec[]> {
   const specs: DiskSpec[] = [];
   const vm = definition.name;
-  const add = async (name: string, path: string, readOnly: boolean) => {
-    specs.push({ name, readOnly, ...await publish({ vm, name, readOnly, path }) });
+  const add = async (path: string, wanted: Omit<DiskSpec, "path">) => {
+    const { name, readOnly } = wanted;
+    specs.push({ ...wanted, ...await publish({ vm, name, readOnly, path }) });
   };
-  if (root !== undefined) await add("root", root, false);
+  if (root !== undefined) await add(root, { name: "root", readOnly: false });
   for (const disk of definition.disks ?? []) {
-    await add(disk.name, diskPath(paths, vm, disk), disk.readOnly);
+    const wanted: Omit<DiskSpec, "path"> = { name: disk.name, readOnly: disk.readOnly };
+    if (disk.persistentGrants) wanted.persistentGrants = true;
+    await add(diskPath(paths, vm, disk), wanted);
   }
   return specs;
 }

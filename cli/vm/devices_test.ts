@@ -33,14 +33,19 @@ Deno.test("disks and networks as vm.create takes them", async () => {
   const definition: Definition = {
     ...base,
     disks: [
-      { name: "data", size: 1, format: "ext4", readOnly: false },
+      { name: "data", size: 1, format: "ext4", readOnly: false, persistentGrants: true },
       { name: "cd", path: "/a.iso", format: "none", readOnly: true },
     ],
     network: { mode: "tap", tap: "tap0", mac: "02:00:00:00:00:01", forwards: [outer] },
   };
   assert.deepEqual(await disksOf(paths, definition, "/r.img", publish), [
     { name: "root", readOnly: false, path: "/published/r.img" },
-    { name: "data", readOnly: false, path: "/published/state/vms/vm/data.img" },
+    {
+      name: "data",
+      readOnly: false,
+      persistentGrants: true,
+      path: "/published/state/vms/vm/data.img",
+    },
     { name: "cd", readOnly: true, path: "/published/a.iso" },
   ]);
   assert.deepEqual(asked, [

@@ -36,9 +36,9 @@ static void wk_disk_announce(void *dev, struct wk_xenbus *x)
 	wk_xenbus_set(x, "feature-max-indirect-segments", "%u", WK_DISK_SEGMENTS);
 	/*
 	 * To lend a page costs the guest a store here, not a mapping.  Persistent
-	 * grants would save nothing and make it copy every byte.
+	 * grants save nothing and make it copy every byte: for those who ask for them.
 	 */
-	wk_xenbus_set(x, "feature-persistent", "0");
+	wk_xenbus_set(x, "feature-persistent", "%d", d->persistent);
 	wk_xenbus_set(x, "feature-discard", "%d", f->discard != 0);
 	if (f->discard) {
 		wk_xenbus_set(x, "discard-granularity", "%u", f->discard);
@@ -53,7 +53,7 @@ static int wk_disk_connect(void *dev, struct wk_xenbus *x)
 {
 	struct wk_disk *d = dev;
 	char protocol[32] = XEN_IO_PROTO_ABI_X86_64;
-	uint32_t port;
+	uint32_t port, persistent;
 	void *ring;
 	int err;
 
@@ -65,6 +65,7 @@ static int wk_disk_connect(void *dev, struct wk_xenbus *x)
 		return wk_xenbus_refuse(x, "ring-ref is no page that it lends");
 	if (wk_xenbus_port(x, "event-channel", wk_disk_kick, d, &port))
 		return wk_xenbus_refuse(x, "event-channel is no free port");
+	d->keeps = d->persistent && !wk_xenbus_u32(x, "feature-persistent", &persistent) && persistent == 1;
 	err = wk_disk_start(d, ring, port);
 	return err ? wk_xenbus_refuse(x, "no thread for it: %s", strerror(err)) : 0;
 }
@@ -76,7 +77,12 @@ static void wk_disk_disconnect(void *dev)
 
 static bool wk_disk_is_busy(void *dev)
 {
-	return wk_disk_busy(dev);
+	struct wk_disk *d = dev;
+
+	if (wk_disk_busy(d))
+		return true;
+	wk_grant_release(d->w, d->kept);
+	return false;
 }
 
 static const struct wk_xenbus_ops wk_disk_ops = {
@@ -107,6 +113,7 @@ int wk_disks_open(struct wk *w, struct err *e)
 
 		d->w = w;
 		d->number = i;
+		d->persistent = json_is_true(json_object_get(json_array_get(specs, i), "persistentGrants"));
 		wk_disk_init(d);
 		err = wk_disk_open(&d->file, json_array_get(specs, i), w->disks->event >= 0, e);
 		w->disks->count++;

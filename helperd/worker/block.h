@@ -83,6 +83,9 @@ struct wk_disk {
 	bool no_peek;			/* atomic: the file system cannot tell what is cached */
 	bool write_through;		/* atomic: a flush failed: every write is flushed from then on */
 	bool complained;		/* atomic: an error was logged */
+	bool persistent;		/* persistent grants are offered */
+	bool keeps;			/* and the frontend wants them */
+	uint64_t kept[WK_GRANTS / 64];
 	struct wk_disk_request requests[WK_DISK_ENTRIES];
 };
 

@@ -238,6 +238,11 @@ static int wk_disk_write(struct wk_disk *d, struct wk_disk_request *r)
 	return error;
 }
 
+static void *wk_disk_page(struct wk_disk *d, uint32_t ref, bool write)
+{
+	return d->keeps ? wk_grant_keep(d->w, d->kept, ref, write) : wk_grant_frame(d->w, ref, write);
+}
+
 /* One segment of a request, to the end of its iov.  false: the guest does not lend it. */
 static bool wk_disk_segment(struct wk_disk *d, struct wk_disk_request *r,
 			    const struct blkif_request_segment *s, bool to_guest, uint64_t *sectors)
@@ -248,7 +253,7 @@ static bool wk_disk_segment(struct wk_disk *d, struct wk_disk_request *r,
 
 	if (s->first_sect > s->last_sect || s->last_sect >= CO_PAGE_SIZE / WK_DISK_SECTOR)
 		return false;
-	page = wk_grant_frame(d->w, s->gref, to_guest);
+	page = wk_disk_page(d, s->gref, to_guest);
 	if (!page)
 		return false;
 	from = page + s->first_sect * WK_DISK_SECTOR;
@@ -285,7 +290,7 @@ static uint32_t wk_disk_indirect(struct wk_disk *d, struct wk_disk_request *r, s
 	if (q->nr_segments > WK_DISK_SEGMENTS)
 		return 0;
 	for (uint32_t at = 0; at < q->nr_segments; at += a_page) {
-		const void *page = wk_grant_frame(d->w, q->indirect_grefs[at / a_page], false);
+		const void *page = wk_disk_page(d, q->indirect_grefs[at / a_page], false);
 		uint32_t n = q->nr_segments - at < a_page ? q->nr_segments - at : a_page;
 
 		if (!page)

@@ -3,7 +3,7 @@
  * device: what every backend of the worker stands on: pages that the guest
  * lends (grant.c), and the handshake with its frontend in xenstore (xenbus.c).
  *
- * All but wk_grant_frame and wk_port_raise belong to the main thread.
+ * All but wk_grant_frame, wk_grant_keep and wk_port_raise belong to the main thread.
  */
 #ifndef WK_DEVICE_H
 #define WK_DEVICE_H
@@ -19,6 +19,15 @@ int wk_grant_map(struct wk *w, struct err *e);
  * lives; NULL: it does not lend it (or not for writing).  Any thread.
  */
 void *wk_grant_frame(struct wk *w, uint32_t ref, bool write);
+
+#define WK_GRANTS	16384u		/* entries of the table */
+
+/*
+ * The same, and the guest sees it in use from then on: a persistent grant, to be used
+ * again, until wk_grant_release gives back all of `kept` (a bit for each entry).
+ */
+void *wk_grant_keep(struct wk *w, uint64_t *kept, uint32_t ref, bool write);
+void wk_grant_release(struct wk *w, uint64_t *kept);
 
 /* ---- xenbus.c ------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@ interface Disk {
   name: string;
   path: string;
   readOnly?: boolean;
+  persistentGrants?: boolean;
 }
 
 async function image(path: string, mib: number): Promise<string> {
@@ -120,21 +121,38 @@ async function killed(): Promise<void> {
   await command("e2fsck", "-fn", data);
 }
 
-/** A driver that goes, and comes again; a disk that has grown meanwhile. */
+/**
+ * A driver that goes, and comes again, also one that keeps its grants; a disk that has grown
+ * meanwhile.
+ */
 async function again(): Promise<void> {
   await using box = await Sandbox.create("again");
-  const data = await image(`${box.home}/data.img`, 8);
-  const disks = [{ name: "data", path: data }];
-  const run = "co.run=/blk,again,/dev/xvda co.run=/bin/cat,/sys/class/block/xvda/size";
+  const data = { name: "data", path: await image(`${box.home}/data.img`, 8) };
+  const kept = { name: "kept", path: await image(`${box.home}/kept.img`, 8) };
+  const run = "co.run=/blk,again,/dev/xvda co.run=/bin/cat,/sys/class/block/xvda/size " +
+    "co.run=/bin/dd,if=/bin/busybox,of=/dev/xvdb,bs=64k,conv=fsync co.run=/blk,again,/dev/xvdb " +
+    "co.run=/bin/dd,if=/dev/xvdb,of=/dev/xvdb,bs=4k,seek=1024,count=512,conv=fsync " +
+    "co.run=/bin/dmesg";
+  const disks = [data, { ...kept, persistentGrants: true }];
+  const said = await guest(box, disks, run, "co-init: end");
   requireMatch(
-    await guest(box, disks, run, "co-init: end"),
-    /^again: it is gone\n(?:.*\n)*again: good\n(?:.*\n)*16384\n/m,
+    said,
+    /^again: it is gone\n(?:.*\n)*again: good\n(?:.*\n)*16384\n(?:.*\n)*again: good$/m,
     "the driver",
   );
+  requireMatch(said, /blkfront: xvda: .*persistent grants: disabled/, "the default");
+  const enabled = said.match(/blkfront: xvdb: .*persistent grants: enabled/g) ?? [];
+  require(enabled.length === 2, `persistent grants, twice: ${enabled.length} times`);
+  const busybox = await Deno.readFile(`${BUILD}/images/busybox`);
+  const written = await Deno.readFile(kept.path);
+  require(busybox.every((byte, at) => byte === written[at]), "what was written");
+  const part = Math.min(busybox.length, 2 * MIB);
+  const copy = written.subarray(4 * MIB, 4 * MIB + part);
+  require(copy.every((byte, at) => byte === busybox[at]), "what was read, and written again");
   await box.must("rm", "vm", "--force");
-  await Deno.truncate(data, 5 * 1024 * MIB);
+  await Deno.truncate(data.path, 5 * 1024 * MIB);
   const size = "co.run=/bin/cat,/sys/class/block/xvda/size";
-  requireMatch(await guest(box, disks, size, "co-init: end"), /^10485760$/m, "5 GiB");
+  requireMatch(await guest(box, [data], size, "co-init: end"), /^10485760$/m, "5 GiB");
 }
 
 export const blockTests: E2eTest[] = [

@@ -6,7 +6,7 @@
  *
  * Input: records.  First byte & 3: 0 a node (which, n, bytes), 1 a grant (reference,
  * 8 bytes), 2 memory (page, offset / 8, n, bytes), 3 the requests up to the ring's
- * index, made larger by the second byte, are done.
+ * index, made larger by the second byte, are done.  Behind an odd port grants are kept.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -105,6 +105,7 @@ static int meet(void *dev, struct wk_xenbus *x)
 	    wk_xenbus_port(x, "event-channel", notice, &disk, &disk.port))
 		return -1;
 	disk.ring = ring;
+	disk.keeps = disk.port & 1;
 	disk.taken = disk.answered = disk.told = answers = 0;
 	disk.broken = false;
 	return 0;
@@ -114,6 +115,7 @@ static void part(void *dev)
 {
 	MUST(dev == &disk && disk.ring);
 	wk_disk_stop(&disk);
+	wk_grant_release(&w, disk.kept);
 }
 
 static void serve(uint32_t more)

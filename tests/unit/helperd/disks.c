@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* disks.c: files that are no disks, disks that are in use, and no memory. */
+/* disks.c: files that are no disks, disks that are in use, no memory, and persistent grants. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "../unit.h"
+#include "../../../kext/include/xen/grant_table.h"
 #include "front.h"
 
+#define BACK	"/local/domain/0/backend/vbd/1/51712"
 #define QEMU	"qemu-system-x86_64"
 
 static struct err why;
@@ -266,6 +268,80 @@ static void every_allocation_fails_once(void)
 	CHECK(n > 20, "%d", n);
 }
 
+static uint16_t flags_of(uint32_t ref)
+{
+	struct grant_entry_v1 e;
+
+	memcpy(&e, half.grants + ref, sizeof(e));
+	return e.flags;
+}
+
+static void connect_persistent(void)
+{
+	half_write("vbd/51712/state", "1");
+	CHECK(!half_until(BACK "/state", "2"));
+	half_write("vbd/51712/feature-persistent", "1");
+	front_connect(0);
+	CHECK(!half_until(BACK "/state", "4"));
+}
+
+/* A grant that is to be used again is seen in use by its guest, until its driver has closed. */
+static void grants_are_kept_where_both_want_it(void)
+{
+	const uint16_t in_use = GTF_reading | GTF_writing, all = in_use | GTF_readonly;
+
+	front_files(1 << 20);
+	front_up("[{\"name\":\"root\",\"path\":\"%s\",\"readOnly\":false,\"persistentGrants\":true}]",
+		 front_path[0]);
+	CHECK(!strcmp(half_read(BACK "/feature-persistent"), "1"));
+	/* A frontend that knows of no such thing. */
+	CHECK(front_do(0, (struct front_io){ BLKIF_OP_WRITE, 0, 0, 1, 0, 0, 0 }) == BLKIF_RSP_OKAY && !(flags_of(FRONT_REF) & all));
+	connect_persistent();
+	half_grant(FRONT_REF + 30, FRONT_GFN + 30, GTF_readonly);
+	for (int round = 0; round < 20; round++) {
+		for (uint32_t i = 0; i < 31 * CO_PAGE_SIZE; i++)
+			((uint8_t *)front_data(0))[i] = (uint8_t)(round + i * 7 + (i >> 9));
+		CHECK(front_do(0, (struct front_io){ BLKIF_OP_WRITE, 8, 0, 11, 0, 0, 0 }) == BLKIF_RSP_OKAY);
+		CHECK(front_do(0, (struct front_io){ BLKIF_OP_WRITE, 96, 11, 20, 0, 0, 1 }) == BLKIF_RSP_OKAY);
+		CHECK(front_do(0, (struct front_io){ BLKIF_OP_READ, 8, 100, 31, 0, 0, 1 }) == BLKIF_RSP_OKAY);
+		CHECK(!memcmp(front_data(0), front_data(100), 31 * CO_PAGE_SIZE), "%d", round);
+		for (uint32_t i = 0; i < 30; i++)
+			CHECK((flags_of(FRONT_REF + i) & all) == in_use && (flags_of(FRONT_REF + 100 + i) & all) == in_use);
+		CHECK((flags_of(FRONT_REF + 30) & all) == (GTF_reading | GTF_readonly));
+	}
+	CHECK(!(flags_of(FRONT_REF + 31) & all) && !(flags_of(FRONT_REF + 99) & all));
+	/* What is marked, and then taken back all the same, is nobody's. */
+	half_take_back(FRONT_REF + 5);
+	CHECK(front_do(0, (struct front_io){ BLKIF_OP_WRITE, 8, 5, 1, 0, 0, 0 }) == BLKIF_RSP_ERROR);
+	CHECK(!flags_of(FRONT_REF + 5));
+	/* Only when nothing runs any more are they given back. */
+	host_hang_at = 8 * 512;
+	front_ask(0, &(struct front_io){ BLKIF_OP_WRITE, 8, 40, 1, 0, 0, 0 });
+	front_push(0);
+	while (!wk_disk_busy(&half.disks->disk[0]))
+		loop_once(half.loop, 1);
+	half_write("vbd/51712/state", "5");
+	half_run(50);
+	CHECK((flags_of(FRONT_REF) & all) == in_use);
+	__atomic_store_n(&host_hang_at, -1, __ATOMIC_SEQ_CST);
+	CHECK(!half_until(BACK "/state", "5"));
+	for (uint32_t i = 0; i < FRONT_PAGES; i++)
+		CHECK(!(flags_of(FRONT_REF + i) & in_use), "%u", i);
+	front_down();
+}
+
+/* Nobody has asked for it on this disk, whatever the guest says. */
+static void grants_are_not_kept_by_default(void)
+{
+	front_files(1 << 20);
+	front_up(RW, front_path[0]);
+	CHECK(!strcmp(half_read(BACK "/feature-persistent"), "0"));
+	connect_persistent();
+	CHECK(front_do(0, (struct front_io){ BLKIF_OP_WRITE, 0, 0, 11, 0, 0, 0 }) == BLKIF_RSP_OKAY);
+	CHECK(!(flags_of(FRONT_REF) & (GTF_reading | GTF_writing)));
+	front_down();
+}
+
 int main(void)
 {
 	alarm(300);
@@ -274,6 +350,11 @@ int main(void)
 	RUN(one_writer_or_many_readers);
 	RUN(qemu_and_we_keep_each_other_out);
 	RUN(every_allocation_fails_once);
+	/* By threads: they can be held up. */
+	host_direct = false;
+	RUN(grants_are_kept_where_both_want_it);
+	host_direct = true;
+	RUN(grants_are_not_kept_by_default);
 	unlink(front_path[0]);
 	unlink(front_path[1]);
 	rmdir(front_dir);
