@@ -152,18 +152,26 @@ int msg_send(struct msg *m, const char *text, size_t len)
 /*
  * Not json_dumps(): when it runs out of memory inside an object's key it goes
  * on without the closing quote.  Into a buffer that is there nothing can fail.
+ * Most texts fit at the first try: jansson is what much output costs.
  */
 char *msg_text(const json_t *value, size_t *len)
 {
-	size_t n = json_dumpb(value, NULL, 0, JSON_COMPACT);
-	char *text = n ? malloc(n) : NULL;
+	char *text = malloc(MSG_CHUNK), *fit;
+	size_t n = text ? json_dumpb(value, text, MSG_CHUNK, JSON_COMPACT) : 0;
 
-	if (text && json_dumpb(value, text, n, JSON_COMPACT) != n) {
+	if (n > MSG_CHUNK) {
+		free(text);
+		text = malloc(n);
+		if (text && json_dumpb(value, text, n, JSON_COMPACT) != n)
+			n = 0;
+	}
+	if (!n) {
 		free(text);
 		return NULL;
 	}
 	*len = n;
-	return text;
+	fit = text ? realloc(text, n) : NULL;
+	return fit ? fit : text;
 }
 
 json_t *msg_string(const char *text)
