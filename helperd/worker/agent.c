@@ -71,8 +71,13 @@ static uint8_t wk_agent_byte(const struct wk_agent *a, uint32_t i)
 	return a->queue[(a->at + i) % WK_AGENT_OUT];
 }
 
+static void wk_agent_broken(struct wk_agent *a)
+{
+	wk_kill(a->w, "the guest broke the second console's ring");
+}
+
 /* Moves the queue into the ring; raises the port while the guest has something to read. */
-static int wk_agent_feed(struct wk_agent *a)
+static void wk_agent_feed(struct wk_agent *a)
 {
 	bool raise = false;
 	uint32_t n;
@@ -84,8 +89,10 @@ static int wk_agent_feed(struct wk_agent *a)
 			a->left = FRAME_HEAD + (wk_agent_byte(a, 6) | (uint32_t)wk_agent_byte(a, 7) << 8);
 		if (run > a->left)
 			run = a->left;
-		if (!wk_ring_put(&a->in, (char *)a->queue + a->at, run, &n))
-			return -1;
+		if (!wk_ring_put(&a->in, (char *)a->queue + a->at, run, &n)) {
+			wk_agent_broken(a);
+			return;
+		}
 		if (!n)
 			break;
 		a->at = (a->at + n) % WK_AGENT_OUT;
@@ -98,7 +105,6 @@ static int wk_agent_feed(struct wk_agent *a)
 	/* Linux takes 16 bytes a notice: it needs another while some are left. */
 	if (a->port && (raise || a->in.own != wk_ring_load(a->in.theirs)))
 		wk_port_raise(a->w, a->port);
-	return 0;
 }
 
 bool wk_agent_room(const struct wk_agent *a, size_t len)
@@ -345,7 +351,7 @@ static void wk_agent_serve(void *arg)
 
 	do {
 		if (!wk_ring_get(&a->out, data, sizeof(data), &n)) {
-			wk_kill(a->w, "the guest broke the second console's ring");
+			wk_agent_broken(a);
 			return;
 		}
 		if (n) {
@@ -361,8 +367,7 @@ static void wk_agent_serve(void *arg)
 	if (n)
 		wk_agent_soon(a);
 	wk_execs_pump(a->execs);
-	if (wk_agent_feed(a))
-		wk_kill(a->w, "the guest broke the second console's ring");
+	wk_agent_feed(a);
 }
 
 static void wk_agent_more(void *arg)

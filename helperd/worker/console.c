@@ -262,6 +262,7 @@ void wk_console_write(struct wk_console *c, json_int_t id, const json_t *params)
 	const json_t *data = json_object_get(params, "data");
 	struct wk_console_write *wr, **tail = &c->writes;
 	long len;
+	int fed;
 	struct err e;
 
 	if (c->nwrites >= WK_CONSOLE_WRITES) {
@@ -290,7 +291,11 @@ void wk_console_write(struct wk_console *c, json_int_t id, const json_t *params)
 		tail = &(*tail)->next;
 	*tail = wr;
 	c->nwrites++;
-	if (wk_console_feed(c) > 0)
+	fed = wk_console_feed(c);
+	/* The guest may have broken it long ago: nobody looks there before something is typed. */
+	if (fed < 0)
+		wk_kill(c->w, "the guest broke the console ring");
+	else if (fed)
 		wk_port_raise(c->w, CO_PORT_CONSOLE);
 }
 
