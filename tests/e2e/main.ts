@@ -4,6 +4,7 @@ import { conetTests } from "./conet_tests.ts";
 import { blockTests } from "./block_tests.ts";
 import { diskTests } from "./disk_tests.ts";
 import { execTests } from "./exec_tests.ts";
+import { hostileTests } from "./hostile_tests.ts";
 import { hostTests } from "./host_tests.ts";
 import { imageTests } from "./image_tests.ts";
 import { inputTests } from "./input_tests.ts";
@@ -28,6 +29,7 @@ const tests: E2eTest[] = [
   ...mailTests,
   ...mailKillTests,
   ...userTests,
+  ...hostileTests,
 ];
 
 const name = Deno.args[0];

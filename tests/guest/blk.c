@@ -11,10 +11,13 @@
  *                          each fsync it says so
  *   blk count DEVICE       mounts it, and tells how many numbers are there, in order
  *   blk again DEVICE       takes its driver away and puts it back
+ *   blk stamp DEVICE WHO   writes all of it with words that only WHO writes, reads
+ *                          them back and compares, again and again until a line is typed
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,6 +239,47 @@ static void again(const char *device)
 	printf("again: good\n");
 }
 
+/* Word i of a disk: whose it is, where it is, when it was written. */
+static uint64_t stamp_word(uint32_t who, uint32_t round, uint64_t i)
+{
+	return (uint64_t)who << 48 | (uint64_t)(round & 0xffff) << 32 | (uint32_t)i;
+}
+
+static void stamp(const char *device, uint32_t who)
+{
+	struct pollfd in = { .fd = 0, .events = POLLIN };
+	int fd = open_disk(device, O_RDWR | O_DIRECT);
+	uint64_t *p = (uint64_t *)buffer();
+	const uint64_t words = BIG / sizeof(*p);
+	off_t size = lseek(fd, 0, SEEK_END);
+	uint32_t round = 0;
+
+	do {
+		round++;
+		for (off_t at = 0; at + BIG <= size; at += BIG) {
+			for (uint64_t i = 0; i < words; i++)
+				p[i] = stamp_word(who, round, at / sizeof(*p) + i);
+			if (pwrite(fd, p, BIG, at) != BIG)
+				die("stamp: writing");
+		}
+		if (fsync(fd))
+			die("stamp: fsync");
+		for (off_t at = 0; at + BIG <= size; at += BIG) {
+			if (pread(fd, p, BIG, at) != BIG)
+				die("stamp: reading");
+			for (uint64_t i = 0; i < words; i++)
+				if (p[i] != stamp_word(who, round, at / sizeof(*p) + i)) {
+					printf("stamp: %llx is at word %llu\n", (unsigned long long)p[i],
+					       (unsigned long long)(at / sizeof(*p) + i));
+					exit(1);
+				}
+		}
+		printf("stamp: round %u is good\n", round);
+		fflush(stdout);
+	} while (poll(&in, 1, 200) == 0);
+	printf("stamp: %u rounds were good\n", round);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 3)
@@ -252,6 +296,8 @@ int main(int argc, char **argv)
 		count(argv[2]);
 	else if (!strcmp(argv[1], "again"))
 		again(argv[2]);
+	else if (!strcmp(argv[1], "stamp") && argc > 3)
+		stamp(argv[2], (uint32_t)atoi(argv[3]));
 	else
 		return 64;
 	return 0;

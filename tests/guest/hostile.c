@@ -2,12 +2,15 @@
 /*
  * The hostile guest's frame: console, traps, page tables, the run over the
  * tables of attacks.  Its command line: from=N (first attack), only=N, bound (that
- * table alone).  Each
- * attack prints "HOSTILE N name try ALLOWED" and then its outcome; when the
- * VM is killed the second line is missing and the caller starts the next VM
- * with from=N+1.  "BREACH" in an outcome means that the monitor was beaten.
+ * table alone), rings (the attacks on a worker's rings instead); with it polite
+ * (one look at what the worker serves, no attack) or deaf (what is typed breaks the
+ * console's ring).
+ *
+ * Each attack prints "HOSTILE N name try ALLOWED" and then its outcome; when the VM
+ * is killed the second line is missing and the caller starts the next VM with
+ * from=N+1.  "BREACH" in an outcome means that the monitor, or the worker, was beaten.
  */
-#include "hostile.h"
+#include "hostile_ring.h"
 #include "xen/callback.h"
 #include "xen/event_channel.h"
 #include "xen/sched.h"
@@ -258,7 +261,7 @@ static int number(const char *key)
 	return -1;
 }
 
-static void run(const struct attack *a, int n)
+static void run(const struct attack *a, int n, int rings)
 {
 	u32 got;
 	long result;
@@ -284,6 +287,8 @@ static void run(const struct attack *a, int n)
 	say_number(got == FAULT ? result - TRAPPED : result);
 	put('\n');
 	still_sane();
+	if (rings)
+		rings_check();
 }
 
 #define MARKER 0x5345435245542d41ull	/* "A-TERCES" */
@@ -321,7 +326,10 @@ void hostile_main(struct start_info *s)
 		cpu_attacks, memory_attacks, segment_attacks, call_attacks, device_attacks,
 		hidden_attacks, bound_attacks, late_attacks,
 	};
-	int n = 0, from, only;
+	static const struct attack *const ring_tables[] = {
+		disk_request_attacks, disk_ring_attacks, net_ring_attacks, store_ring_attacks, state_ring_attacks,
+	};
+	int n = 0, from, only, rings;
 	struct sched_shutdown off = { SHUTDOWN_poweroff };
 
 	start = s;
@@ -349,14 +357,28 @@ void hostile_main(struct start_info *s)
 		each_free_page(0);
 		hyper(__HYPERVISOR_sched_op, SCHEDOP_shutdown, (u64)&off, 0, 0, 0);
 	}
-	for (unsigned int t = 0; t < sizeof(tables) / sizeof(*tables); t++)
-		for (const struct attack *a = tables[t]; a->name; a++, n++)
+	rings = number("rings") >= 0;
+	if (rings) {
+		rings_begin();
+		rings_check();
+		say("HOSTILE rings are proper\n");
+		if (number("deaf") >= 0)
+			rings_deaf();
+	}
+	if (number("polite") >= 0)
+		hyper(__HYPERVISOR_sched_op, SCHEDOP_shutdown, (u64)&off, 0, 0, 0);
+	for (unsigned int t = 0; t < (rings ? sizeof(ring_tables) : sizeof(tables)) / sizeof(*tables); t++)
+		for (const struct attack *a = rings ? ring_tables[t] : tables[t]; a->name; a++, n++)
 			if (number("bound") >= 0 ? tables[t] == bound_attacks
 						 : only >= 0 ? n == only : n >= from)
-				run(a, n);
+				run(a, n, rings);
+	if (rings)
+		rings_end();
 	say("HOSTILE end ");
 	say_number(n);
 	put('\n');
+	if (rings)
+		rings_storm();
 	hyper(__HYPERVISOR_sched_op, SCHEDOP_shutdown, (u64)&off, 0, 0, 0);
 	die("shutdown returned");
 }
