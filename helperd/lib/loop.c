@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,8 +34,9 @@ struct loop {
 	struct loop_timer *timers;
 	struct pollfd *polls;
 	struct loop_fd **who;
-	size_t count, room;
+	size_t count, room, polls_room;
 	bool quit, sweep;
+	struct { loop_fill_fn fill; loop_fn polled; void *arg; } extra;
 	int pipe[2];
 	struct loop_fd *pipe_fd;
 	struct { loop_fn fn; void *arg; } signals[LOOP_SIGNALS];
@@ -104,6 +106,20 @@ void loop_free(struct loop *l)
 	free(l);
 }
 
+static int loop_polls(struct loop *l, size_t room)
+{
+	struct pollfd *polls;
+
+	if (room <= l->polls_room)
+		return 0;
+	polls = realloc(l->polls, room * sizeof(*polls));
+	if (!polls)
+		return -1;
+	l->polls = polls;
+	l->polls_room = room;
+	return 0;
+}
+
 struct loop_fd *loop_add(struct loop *l, int fd, short events, loop_fd_fn fn, void *arg)
 {
 	struct loop_fd *f;
@@ -111,12 +127,10 @@ struct loop_fd *loop_add(struct loop *l, int fd, short events, loop_fd_fn fn, vo
 	/* Room is made here, so that a round itself can never fail. */
 	if (l->count == l->room) {
 		size_t room = l->room ? l->room * 2 : 16;
-		struct pollfd *polls = realloc(l->polls, room * sizeof(*polls));
 		struct loop_fd **who;
 
-		if (!polls)
+		if (loop_polls(l, room))
 			return NULL;
-		l->polls = polls;
 		who = realloc(l->who, room * sizeof(*who));
 		if (!who)
 			return NULL;
@@ -253,6 +267,37 @@ static int loop_wait_ms(struct loop *l, int timeout_ms)
 	return left > 3600000 ? 3600000 : (int)left;
 }
 
+void loop_extra(struct loop *l, loop_fill_fn fill, loop_fn polled, void *arg)
+{
+	l->extra.fill = fill;
+	l->extra.polled = polled;
+	l->extra.arg = arg;
+}
+
+/* Waits for the loop's own n and the extra ones. */
+static int loop_wait(struct loop *l, size_t n, int timeout_ms)
+{
+	size_t more = 0;
+	int ms = -1, got;
+	struct pollfd *fds;
+
+	if (!l->extra.fill)
+		return loop_poll(l->polls, n, loop_wait_ms(l, timeout_ms));
+	fds = l->extra.fill(l->extra.arg, &more, &ms);
+	if (loop_polls(l, n + more)) {
+		more = 0;	/* no memory: they have to be patient */
+		ms = 100;
+	}
+	memcpy(l->polls + n, fds, more * sizeof(*fds));
+	if (ms >= 0 && (timeout_ms < 0 || ms < timeout_ms))
+		timeout_ms = ms;
+	got = loop_poll(l->polls, n + more, loop_wait_ms(l, timeout_ms));
+	for (size_t i = 0; i < more; i++)
+		fds[i].revents = got > 0 ? l->polls[n + i].revents : 0;
+	l->extra.polled(l->extra.arg);
+	return got;
+}
+
 void loop_once(struct loop *l, int timeout_ms)
 {
 	size_t n = 0;
@@ -267,7 +312,7 @@ void loop_once(struct loop *l, int timeout_ms)
 		l->polls[n] = (struct pollfd){ .fd = f->fd, .events = f->events };
 		l->who[n++] = f;
 	}
-	got = loop_poll(l->polls, n, loop_wait_ms(l, timeout_ms));
+	got = loop_wait(l, n, timeout_ms);
 	if (got > 0) {
 		/* Callbacks may add entries and so move the arrays: index them anew. */
 		for (size_t i = 0; i < n; i++) {
@@ -295,4 +340,9 @@ void loop_run(struct loop *l)
 void loop_quit(struct loop *l)
 {
 	l->quit = true;
+}
+
+bool loop_quits(const struct loop *l)
+{
+	return l->quit;
 }

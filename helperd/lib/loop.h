@@ -39,12 +39,21 @@ void loop_timer_stop(struct loop *l, struct loop_timer *t);
 /* fn runs in the loop, not in the handler.  One loop a process may do this. */
 int loop_signal(struct loop *l, int signo, loop_fn fn, void *arg);
 
+/*
+ * Descriptors that are others from round to round, such as libslirp's; one such set a
+ * loop.  Before each wait fill gives them, and may lower *ms (-1: for ever); after it
+ * polled finds their revents in place, all 0 if the wait failed.
+ */
+struct pollfd;
+typedef struct pollfd *(*loop_fill_fn)(void *arg, size_t *count, int *ms);
+void loop_extra(struct loop *l, loop_fill_fn fill, loop_fn polled, void *arg);
+
 void loop_once(struct loop *l, int timeout_ms);		/* -1: until something happens */
 void loop_run(struct loop *l);				/* until loop_quit */
 void loop_quit(struct loop *l);
+bool loop_quits(const struct loop *l);
 
 /* loop_kqueue.c */
-struct pollfd;
 int loop_kqueue(struct pollfd *polls, size_t n, int ms);
 
 uint64_t loop_now(void);

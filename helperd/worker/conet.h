@@ -11,7 +11,8 @@
  *   conet_tap_OS.c   tap
  *
  * The thread never waits for the main thread; the main thread hands it calls
- * and waits (conet_call), so slirp is only ever entered from one place.
+ * and waits (conet_call), so slirp is only ever entered from one place.  A solo
+ * worker has no such thread: its loop does that work in each round.
  */
 #ifndef WK_CONET_H
 #define WK_CONET_H
@@ -164,7 +165,8 @@ struct conet {
 	int pipe[2];
 	int woken;			/* atomic: a byte is in the pipe */
 	pthread_t thread;
-	bool running;
+	bool running;			/* the thread */
+	bool busy;			/* there may be more to do already */
 
 	pthread_mutex_t lock;		/* of the call that the main thread makes */
 	pthread_cond_t done;

@@ -6,6 +6,8 @@
  *
  * Called by conet.c, whose port handler wakes it: a disk request never waits
  * for a frame, nor the vCPU for either.
+ *
+ * A solo worker (vcpu.c) does the same in its loop, without the thread.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +47,9 @@ void conet_wake(void *conet)
 {
 	struct conet *c = conet;
 
-	if (!__atomic_exchange_n(&c->woken, 1, __ATOMIC_SEQ_CST) && write(c->pipe[1], "", 1) < 0)
+	if (!c->running)
+		c->busy = true;
+	else if (!__atomic_exchange_n(&c->woken, 1, __ATOMIC_SEQ_CST) && write(c->pipe[1], "", 1) < 0)
 		log_line(LOG_ERROR, "the network's pipe: %s", strerror(errno));
 }
 
@@ -135,7 +139,31 @@ static void conet_take_call(struct conet *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
-static void conet_sleep(struct conet *c, bool busy)
+/* TOUR 18: Frames from the guest's ring to slirp or the tap, and the other way. */
+static void conet_serve_all(struct conet *c)
+{
+	c->busy = false;
+	for (unsigned int i = 0; i < c->count; i++)
+		c->busy |= conet_serve(&c->nets[i]);
+}
+
+static void conet_fill(struct conet *c)
+{
+	struct conet_polls *p = &c->polls;
+
+	for (unsigned int i = 0; i < c->count; i++)
+		c->nets[i].link->fill(&c->nets[i], p);
+	if (c->busy)
+		p->timeout = 0;
+}
+
+static void conet_polled(struct conet *c)
+{
+	for (unsigned int i = 0; i < c->count; i++)
+		c->nets[i].link->polled(&c->nets[i], &c->polls);
+}
+
+static void conet_sleep(struct conet *c)
 {
 	struct conet_polls *p = &c->polls;
 	char junk[64];
@@ -146,9 +174,8 @@ static void conet_sleep(struct conet *c, bool busy)
 		poll(NULL, 0, 1);
 		return;
 	}
-	for (unsigned int i = 0; i < c->count; i++)
-		c->nets[i].link->fill(&c->nets[i], p);
-	if (poll(p->fds, p->count, busy ? 0 : p->timeout) < 0)
+	conet_fill(c);
+	if (poll(p->fds, p->count, p->timeout) < 0)
 		for (unsigned int i = 0; i < p->count; i++)
 			p->fds[i].revents = 0;
 	if (p->fds[0].revents) {
@@ -157,24 +184,43 @@ static void conet_sleep(struct conet *c, bool busy)
 		/* Before we look: whoever comes after the look finds it 0 and wakes us. */
 		__atomic_store_n(&c->woken, 0, __ATOMIC_SEQ_CST);
 	}
-	for (unsigned int i = 0; i < c->count; i++)
-		c->nets[i].link->polled(&c->nets[i], p);
+	conet_polled(c);
 }
 
-/* TOUR 18: Frames from the guest's ring to slirp or the tap, and the other way. */
 static void *conet_run(void *arg)
 {
 	struct conet *c = arg;
 
 	for (;;) {
-		bool busy = false;
-
 		conet_take_call(c);
-		for (unsigned int i = 0; i < c->count; i++)
-			busy |= conet_serve(&c->nets[i]);
-		conet_sleep(c, busy);
+		conet_serve_all(c);
+		conet_sleep(c);
 	}
 	return NULL;
+}
+
+/* ---- solo: the same, as a part of each round of the loop --------------------------- */
+
+static struct pollfd *conet_solo_fill(void *arg, size_t *count, int *ms)
+{
+	struct conet *c = arg;
+
+	if (c->busy)
+		conet_serve_all(c);
+	c->polls.count = 0;
+	c->polls.timeout = -1;
+	conet_fill(c);
+	*count = c->polls.count;
+	*ms = c->polls.timeout;
+	return c->polls.fds;
+}
+
+static void conet_solo_polled(void *arg)
+{
+	struct conet *c = arg;
+
+	conet_polled(c);
+	conet_serve_all(c);
 }
 
 /* ---- for the main thread ------------------------------------------------------------- */
@@ -183,8 +229,10 @@ int conet_call(struct conet *c, struct conet_net *n, conet_fn fn, void *arg, str
 {
 	int result;
 
-	if (!c->running)
+	if (!c->running) {
+		c->busy = true;
 		return fn(n, arg, e);
+	}
 	pthread_mutex_lock(&c->lock);
 	c->net = n;
 	c->arg = arg;
@@ -200,8 +248,13 @@ int conet_call(struct conet *c, struct conet_net *n, conet_fn fn, void *arg, str
 
 int conet_thread_start(struct conet *c, struct err *e)
 {
-	int err = pthread_create(&c->thread, NULL, conet_run, c);
+	int err;
 
+	if (c->w->solo) {
+		loop_extra(c->w->loop, conet_solo_fill, conet_solo_polled, c);
+		return 0;
+	}
+	err = pthread_create(&c->thread, NULL, conet_run, c);
 	if (err)
 		return err_set(e, CO_ELIMIT, "no thread for the network: %s", strerror(err));
 	c->running = true;

@@ -291,7 +291,7 @@ int main(void)
 		return 1;
 	}
 	wk_reply(&w, WK_BUILD_CALL, json_object());
-	loop_run(w.loop);
+	wk_vcpu_serve(w.vcpu);
 	msg_flush(w.root);
 	/* Not exit(): the vCPU's thread may still be inside the kernel. */
 	_exit(0);

@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vcpu.c: the thread that runs the guest, and the guest's events.  The thread does
- * nothing but run: text and the end are handed to the main thread through a buffer
- * and a pipe that wakes the loop.  Notified ports come by the VM's handle, which
- * the loop polls, while the guest runs on.
+ * vcpu.c: runs the guest, and hands on its events.
+ *
+ * With a thread of its own: that does nothing but run.  Text and the end are handed
+ * to the main thread through a buffer and a pipe that wakes the loop.  Notified ports
+ * come by the VM's handle, which the loop polls, while the guest runs on.
+ *
+ * Solo, where the process has one CPU: two threads would only wait for each other, at
+ * four switches for each thing that the guest asks.  The main thread runs the guest
+ * until it waits or the host's interrupts want something, and the loop in between.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +31,7 @@
 struct wk_vcpu {
 	struct wk *w;
 	pthread_t thread;
+	bool running;			/* solo: it has been started */
 	int pipe[2];
 	int woken;			/* atomic: a byte is in the pipe */
 	struct loop_timer later;
@@ -62,17 +72,21 @@ static void wk_vcpu_over(struct wk_vcpu *v, uint32_t exit, uint32_t detail, int 
 	wk_vcpu_wake(v);
 }
 
+static int wk_vcpu_run(struct wk_vcpu *v, struct co_vcpu_run *run, uint32_t how)
+{
+	memset(run, 0, sizeof(*run));
+	run->detail = how;
+	return dev_vcpu_run(v->w->vm, run);
+}
+
 static void *wk_vcpu_thread(void *arg)
 {
 	struct wk_vcpu *v = arg;
 	struct co_vcpu_run run;
 
 	for (;;) {
-		int err;
+		int err = wk_vcpu_run(v, &run, CO_RUN_ON);
 
-		memset(&run, 0, sizeof(run));
-		run.detail = CO_RUN_ON;
-		err = dev_vcpu_run(v->w->vm, &run);
 		if (err == -CO_EINTR)
 			continue;
 		if (err) {
@@ -127,6 +141,21 @@ static void wk_vcpu_last(struct wk_vcpu *v)
 	wk_end(v->w, "killed", -1, "%s", s.why);
 }
 
+/* A guest that dies does not wait for us to read its last words. */
+static void wk_vcpu_died(struct wk_vcpu *v)
+{
+	wk_console_serve(v->w->console);
+	if (!v->w->over)
+		wk_vcpu_last(v);
+}
+
+static void wk_vcpu_ports(struct wk_vcpu *v, const co_u32 *ports, uint32_t n)
+{
+	for (uint32_t i = 0; i < n && i < CO_RUN_PORTS && !v->w->over; i++)
+		if (ports[i] < WK_PORTS && v->w->ports[ports[i]].fn)
+			v->w->ports[ports[i]].fn(v->w->ports[ports[i]].arg);
+}
+
 /*
  * TOUR 16: Ports that the guest notified, for the devices.  Linux writes its console
  * in pieces of 16 bytes, each with a notice: after one, the next ones find us by the
@@ -138,14 +167,10 @@ static void wk_vcpu_events(struct wk_vcpu *v)
 
 	if (v->w->over || dev_events(v->w->vm, &e))
 		return;
-	for (uint32_t i = 0; i < e.nports && i < CO_RUN_PORTS && !v->w->over; i++) {
-		uint32_t port = e.ports[i];
-
-		if (port == CO_PORT_CONSOLE && !v->later.armed)
+	for (uint32_t i = 0; i < e.nports && i < CO_RUN_PORTS; i++)
+		if (e.ports[i] == CO_PORT_CONSOLE && !v->later.armed)
 			loop_timer_start(v->w->loop, &v->later, WK_VCPU_LAZY_MS);
-		if (port < WK_PORTS && v->w->ports[port].fn)
-			v->w->ports[port].fn(v->w->ports[port].arg);
-	}
+	wk_vcpu_ports(v, e.ports, e.nports);
 }
 
 static void wk_vcpu_later(void *arg)
@@ -155,8 +180,11 @@ static void wk_vcpu_later(void *arg)
 
 static void wk_vcpu_notified(void *arg, short revents)
 {
+	struct wk_vcpu *v = arg;
+
 	(void)revents;
-	wk_vcpu_events(arg);
+	if (!v->w->solo)	/* or else the next turn finds them */
+		wk_vcpu_events(v);
 }
 
 /* What the thread brought out: text, or its end (true). */
@@ -185,12 +213,8 @@ void wk_vcpu_flush(struct wk_vcpu *v)
 
 static void wk_vcpu_handle(struct wk_vcpu *v)
 {
-	if (wk_vcpu_take(v) && !v->w->over) {
-		/* A guest that dies does not wait for us to read its last words. */
-		wk_console_serve(v->w->console);
-		if (!v->w->over)
-			wk_vcpu_last(v);
-	}
+	if (wk_vcpu_take(v) && !v->w->over)
+		wk_vcpu_died(v);
 }
 
 static void wk_vcpu_ready(void *arg, short revents)
@@ -206,6 +230,65 @@ static void wk_vcpu_ready(void *arg, short revents)
 	wk_vcpu_handle(v);
 }
 
+/* ---- solo ---------------------------------------------------------------------- */
+
+/* One run of the guest.  true: until something happens there is nothing more to run. */
+static bool wk_vcpu_turn(struct wk_vcpu *v)
+{
+	struct co_vcpu_run run;
+	int err = wk_vcpu_run(v, &run, CO_RUN_SOLO);
+
+	if (err == -CO_EINTR)
+		return false;
+	if (err) {
+		v->exit = err == -CO_EKILLED ? CO_EXIT_KILLED : CO_EXIT_NONE;
+		v->err = err;
+		wk_vcpu_died(v);
+		return true;
+	}
+	switch (run.exit) {
+	case CO_EXIT_CONSOLE:
+		wk_console_put(v->w->console, run.text, run.nports < sizeof(run.text) ? run.nports : sizeof(run.text));
+		return false;
+	case CO_EXIT_SHUTDOWN:
+	case CO_EXIT_KILLED:
+		v->exit = run.exit;
+		v->detail = run.detail;
+		wk_vcpu_died(v);
+		return true;
+	case CO_EXIT_EVENT:
+		wk_vcpu_ports(v, run.ports, run.nports);
+		return run.detail == CO_RUN_IDLE;
+	default:
+		return false;
+	}
+}
+
+void wk_vcpu_serve(struct wk_vcpu *v)
+{
+	while (!loop_quits(v->w->loop)) {
+		bool wait = !v->w->solo || !v->running || wk_vcpu_turn(v);
+
+		if (v->w->over)
+			return;
+
+		loop_once(v->w->loop, wait ? -1 : 0);
+	}
+}
+
+static bool wk_vcpu_alone(void)
+{
+#ifdef __linux__
+	cpu_set_t set;
+
+	return !sched_getaffinity(0, sizeof(set), &set) && CPU_COUNT(&set) == 1;
+#else
+	return false;
+#endif
+}
+
+/* ---- birth --------------------------------------------------------------------- */
+
 struct wk_vcpu *wk_vcpu_new(struct wk *w)
 {
 	struct wk_vcpu *v = calloc(1, sizeof(*v));
@@ -213,6 +296,7 @@ struct wk_vcpu *wk_vcpu_new(struct wk *w)
 	if (!v)
 		return NULL;
 	v->w = w;
+	w->solo = wk_vcpu_alone();
 	loop_timer_init(&v->later, wk_vcpu_later, v);
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->room, NULL);
@@ -227,7 +311,11 @@ struct wk_vcpu *wk_vcpu_new(struct wk *w)
 
 int wk_vcpu_start(struct wk_vcpu *v, struct err *e)
 {
-	int err = pthread_create(&v->thread, NULL, wk_vcpu_thread, v);
+	int err;
 
+	v->running = true;
+	if (v->w->solo)
+		return 0;
+	err = pthread_create(&v->thread, NULL, wk_vcpu_thread, v);
 	return err ? err_set(e, CO_ELIMIT, "no thread for the vCPU: %s", strerror(err)) : 0;
 }

@@ -2,9 +2,9 @@
 /*
  * wk.h: the worker's own objects and prototypes, grouped by file.
  *
- * A worker is one VM's user half: it runs the vCPU in a thread of its own and
- * serves xenstore and console from the main thread's loop.  It trusts
- * colinuxd, and nothing that lies in guest memory.
+ * A worker is one VM's user half: it runs the vCPU in a thread of its own (where
+ * there is a second CPU for it) and serves the devices from the main thread's loop.
+ * It trusts colinuxd, and nothing that lies in guest memory.
  */
 #ifndef WK_H
 #define WK_H
@@ -55,6 +55,7 @@ struct wk {
 	struct wk_agent *agent;
 	struct conet *net;		/* NULL: the VM has no network */
 	struct { wk_port_fn fn; void *arg; } ports[WK_PORTS];
+	bool solo;			/* one CPU: the main thread runs the guest too */
 	bool built, over;
 };
 
@@ -81,6 +82,7 @@ int wk_open_files(struct wk *w, struct err *e);	/* as the owner, before the sand
 struct wk_vcpu *wk_vcpu_new(struct wk *w);	/* NULL: out of resources */
 int wk_vcpu_start(struct wk_vcpu *v, struct err *e);
 void wk_vcpu_flush(struct wk_vcpu *v);		/* what it has said so far goes to the console */
+void wk_vcpu_serve(struct wk_vcpu *v);		/* the loop, until the guest ends */
 
 /* console.c */
 struct wk_console *wk_console_new(struct wk *w, struct conlog *log, const char *ready);

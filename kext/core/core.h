@@ -19,6 +19,7 @@ typedef co_s32 s32;
 typedef co_s64 s64;
 
 #define CO_NO_CPU	(~0u)
+#define barrier_full()	__sync_synchronize()
 
 /* A run of co_os_alloc'ed pages. */
 struct co_block {
@@ -35,6 +36,7 @@ struct co_vcpu {
 	struct co_os_timer *timer;
 	volatile u32 cpu;		/* where it is in the guest world, or CO_NO_CPU */
 	volatile u32 timer_fired;
+	volatile u32 parked;		/* CO_RUN_IDLE was said: the handle tells when to run */
 
 	struct co_block state;		/* MON_VCPU pages: stack, mon_vcpu, vinfo table */
 	struct co_block gate;		/* MON_GATE pages */
@@ -121,6 +123,7 @@ void co_vcpu_free(struct co_vcpu *v);
 int co_vcpu_set(struct co_vm *vm, const struct co_vm_set *s);
 int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r);
 void co_vcpu_kick(struct co_vcpu *v);
+int co_vcpu_wants_run(struct co_vcpu *v);	/* it waits outside (CO_RUN_SOLO), and need not */
 
 /* cpu.c: the CPU's own state around a passage. */
 void co_cpu_gates(struct co_vcpu *v);
@@ -138,6 +141,7 @@ void co_time_start(struct co_vm *vm);
 void co_time_check(struct co_vm *vm);
 u64 co_time_now(struct co_vm *vm);		/* the guest's system time, ns */
 void co_timer_arm(struct co_vcpu *v);
+void co_timer_fired(void *vcpu);
 
 /* device.c: one call from user space.  vm is NULL on the control handle. */
 int co_device_call(struct co_vm *vm, void *os_file, u32 command, u64 address);

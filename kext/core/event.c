@@ -30,7 +30,7 @@ int co_event_ready(struct co_vm *vm)
 		if (bits)
 			return 1;
 	}
-	return 0;
+	return co_vcpu_wants_run(&vm->vcpu);
 }
 
 /*

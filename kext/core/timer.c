@@ -79,21 +79,28 @@ u64 co_time_now(struct co_vm *vm)
 	return t->system_ns + scale(rdtsc() - t->tsc, t->mul, t->shift);
 }
 
+/* Is the line still true?  After a suspend the TSC may have stopped or started again. */
+static int line_holds(struct co_vm *vm, u64 tsc, u64 now)
+{
+	struct mon_time *t = &vm->mon->time;
+	u64 guest = tsc >= t->tsc ? co_time_now(vm) : 0;
+
+	return tsc >= vm->time_checked && now <= guest + SLACK_NS && co_os_tsc_stable();
+}
+
 /*
- * Between two passages: is the line still true?  After a suspend the TSC may have
- * stopped or started again; an unstable TSC is followed step by step.  Time never
- * goes back.
+ * Between two passages: a line that is not true any more is drawn anew; an unstable
+ * TSC is followed step by step.  Time never goes back.
  */
 void co_time_check(struct co_vm *vm)
 {
 	struct mon_time *t = &vm->mon->time;
-	u64 tsc = rdtsc(), now, guest;
+	u64 tsc = rdtsc(), now;
 
 	if (t->stable && tsc >= vm->time_checked && tsc - vm->time_checked < co_os_tsc_khz() * 20)
 		return;
 	now = co_os_now_ns();
-	guest = tsc >= t->tsc ? co_time_now(vm) : 0;
-	if (tsc < vm->time_checked || now > guest + SLACK_NS || !co_os_tsc_stable()) {
+	if (!line_holds(vm, tsc, now)) {
 		u64 last = t->system_ns +
 			   (vm->time_checked >= t->tsc ? scale(vm->time_checked - t->tsc, t->mul, t->shift) : 0);
 
@@ -102,16 +109,39 @@ void co_time_check(struct co_vm *vm)
 	vm->time_checked = tsc;
 }
 
-/* The guest's one-shot deadline on a host timer. */
+/*
+ * The guest's one-shot deadline on a host timer, which is never moved to a later time:
+ * a kernel that goes idle puts its timer off, and brings it back when it wakes.  What
+ * comes too early starts itself again.
+ */
 void co_timer_arm(struct co_vcpu *v)
 {
-	u64 now, deadline = v->mon->deadline_ns;
+	u64 now, deadline;
 
-	v->timer_fired = 0;
-	if (!deadline) {
-		co_os_timer_cancel(v->timer);
+	/* Thread and timer may both be here: the last one has seen the last deadline. */
+	while ((deadline = v->mon->deadline_ns) && (!v->mon->armed_ns || deadline < v->mon->armed_ns)) {
+		now = co_time_now(v->vm);
+		v->mon->armed_ns = deadline;
+		co_os_timer_arm(v->timer, deadline > now ? deadline - now : 0);
+		barrier_full();
+	}
+}
+
+/* In the host's timer interrupt. */
+void co_timer_fired(void *arg)
+{
+	struct co_vcpu *v = arg;
+	u64 deadline;
+
+	v->mon->armed_ns = 0;
+	barrier_full();
+	deadline = v->mon->deadline_ns;
+	if (!deadline)
+		return;
+	if (co_time_now(v->vm) < deadline && line_holds(v->vm, rdtsc(), co_os_now_ns())) {
+		co_timer_arm(v);
 		return;
 	}
-	now = co_time_now(v->vm);
-	co_os_timer_arm(v->timer, deadline > now ? deadline - now : 0);
+	v->timer_fired = 1;
+	co_vcpu_kick(v);
 }

@@ -8,22 +8,12 @@
  */
 #include "core.h"
 
-#define barrier_full()	__sync_synchronize()
-
 static u64 rdtsc(void)
 {
 	u32 lo, hi;
 
 	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
 	return (u64)hi << 32 | lo;
-}
-
-static void timer_fired(void *arg)
-{
-	struct co_vcpu *v = arg;
-
-	v->timer_fired = 1;
-	co_vcpu_kick(v);
 }
 
 int co_vcpu_init(struct co_vm *vm, struct co_vcpu *v)
@@ -34,7 +24,7 @@ int co_vcpu_init(struct co_vm *vm, struct co_vcpu *v)
 	v->cpu = CO_NO_CPU;
 	v->run_lock = co_os_mutex_new();
 	v->wait = co_os_wait_new();
-	v->timer = co_os_timer_new(timer_fired, v);
+	v->timer = co_os_timer_new(co_timer_fired, v);
 	if (!v->run_lock || !v->wait || !v->timer)
 		return -CO_ENOMEM;
 	if (co_block_alloc(vm, &v->state, MON_VCPU_PAGES * CO_PAGE_SIZE) ||
@@ -120,7 +110,7 @@ void co_vcpu_kick(struct co_vcpu *v)
 	cpu = v->cpu;
 	if (cpu != CO_NO_CPU)
 		co_os_kick(cpu);
-	co_os_wait_wake(v->wait);
+	co_os_wait_wake(v->parked ? v->vm->notified : v->wait);
 }
 
 static int runnable(void *arg)
@@ -129,6 +119,20 @@ static int runnable(void *arg)
 
 	return v->vm->mon->inbox_summary || v->timer_fired || v->vm->killed ||
 	       (v->mon->deadline_ns && co_time_now(v->vm) >= v->mon->deadline_ns);
+}
+
+int co_vcpu_wants_run(struct co_vcpu *v)
+{
+	return v->parked && runnable(v);
+}
+
+/* CO_RUN_SOLO: the guest waits, but its caller has other things to wait for as well. */
+static void park(struct co_vcpu *v)
+{
+	v->parked = 1;
+	barrier_full();		/* who raises a port now finds us parked, or we the port */
+	if (runnable(v))
+		v->parked = 0;
 }
 
 /*
@@ -209,16 +213,22 @@ static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
 	case MON_EXIT_NMI:
 	case MON_EXIT_MC:
 	case MON_EXIT_YIELD:
+		if (r->detail & CO_RUN_SOLO)
+			return CO_EXIT_EVENT;
 		co_os_yield();
 		return CO_EXIT_NONE;
 	case MON_EXIT_TIMER:
 		co_timer_arm(v);
 		return CO_EXIT_NONE;
 	case MON_EXIT_BLOCK:
+		v->timer_fired = 0;
 		co_timer_arm(v);
+		if (r->detail & CO_RUN_SOLO) {
+			park(v);
+			return CO_EXIT_EVENT;
+		}
 		if (co_os_wait_until(v->wait, runnable, v))
 			return CO_EXIT_INTR;
-		v->timer_fired = 0;
 		return CO_EXIT_NONE;
 	case MON_EXIT_EVENT:
 		if (!(r->detail & CO_RUN_ON))
@@ -248,7 +258,7 @@ int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 	struct co_vcpu *v = &vm->vcpu;
 	int ret;
 
-	if (r->vcpu != 0 || (r->detail & ~CO_RUN_ON))
+	if (r->vcpu != 0 || r->detail > CO_RUN_SOLO)
 		return -CO_EINVAL;
 	if (!v->started && !vm->killed)
 		return -CO_ESTATE;
@@ -256,11 +266,9 @@ int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 		return -CO_EBUSY;
 	r->exit = CO_EXIT_NONE;
 	r->nports = 0;
-	/*
-	 * On a host's only CPU the worker cannot run beside the guest: a notice stays
-	 * until the guest blocks or the host's tick ends its run, and costs no passage.
-	 */
-	vm->mon->hold_notices = (r->detail & CO_RUN_ON) && co_os_cpus() == 1;
+	v->parked = 0;
+	/* Its caller cannot serve while the guest runs: a notice costs no passage. */
+	vm->mon->hold_notices = r->detail == CO_RUN_SOLO;
 	ret = vm->killed ? 0 : co_memory_refresh(v);
 	while (!ret && r->exit == CO_EXIT_NONE) {
 		if (vm->killed) {
@@ -274,7 +282,8 @@ int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 			r->exit = handle(v, pass(v), r);
 		}
 	}
-	r->detail = r->exit == CO_EXIT_SHUTDOWN ? vm->shutdown_reason : 0;
+	r->detail = r->exit == CO_EXIT_SHUTDOWN ? vm->shutdown_reason :
+		    r->exit == CO_EXIT_EVENT && v->parked ? CO_RUN_IDLE : 0;
 	fill_exit(v, r);
 	co_os_mutex_unlock(v->run_lock);
 	return ret;

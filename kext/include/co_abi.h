@@ -31,7 +31,7 @@ typedef int co_s32; typedef long long co_s64;
 #endif
 #endif
 
-#define CO_ABI_VERSION 2u
+#define CO_ABI_VERSION 3u
 
 enum co_error {
 	CO_OK = 0,
@@ -154,7 +154,8 @@ struct co_vm_set {			/* start state of a vCPU; once, before CO_VCPU_RUN */
 enum co_exit {
 	CO_EXIT_NONE = 0,
 	CO_EXIT_INTR = 1,		/* a signal is pending for the caller */
-	CO_EXIT_EVENT = 2,		/* ports[0..nports) were notified; not with CO_RUN_ON */
+	CO_EXIT_EVENT = 2,		/* ports[0..nports) were notified; not with CO_RUN_ON.
+					 * detail = CO_RUN_IDLE with CO_RUN_SOLO, or 0 */
 	CO_EXIT_SHUTDOWN = 3,		/* detail = SHUTDOWN_* (Xen's numbers) */
 	CO_EXIT_KILLED = 4,		/* CO_VM_STATUS has the reason */
 	CO_EXIT_CONSOLE = 5,		/* CONSOLEIO_write: text[0..nports) bytes */
@@ -162,15 +163,27 @@ enum co_exit {
 
 #define CO_RUN_PORTS	60u
 
-/* co_vcpu_run.detail, in: the guest's notices do not end the call, CO_EVENTS has them. */
+/*
+ * co_vcpu_run.detail, in, one of these or 0.
+ *
+ * ON: another thread serves the devices.  The guest's notices do not end the call,
+ * CO_EVENTS has them.
+ *
+ * SOLO: this very thread does, between calls, on a host where a second one could not
+ * run anyway.  Notices are held until the guest's run ends by itself or by a host
+ * interrupt; then the call returns, as CO_EXIT_EVENT.  CO_RUN_IDLE in detail says that
+ * the guest waits: to run it is of no use before the handle polls as readable.
+ */
 #define CO_RUN_ON	1u
+#define CO_RUN_SOLO	2u
+#define CO_RUN_IDLE	1u
 
 struct co_vcpu_run {
 	co_u32 size;
 	co_s32 result;
 	co_u32 vcpu;
 	co_u32 exit;			/* enum co_exit */
-	co_u32 detail;			/* in: 0 or CO_RUN_ON; out: see enum co_exit */
+	co_u32 detail;			/* in: 0 or CO_RUN_...; out: see enum co_exit */
 	co_u32 nports;			/* used entries of ports, or bytes of text */
 	union {
 		co_u32 ports[CO_RUN_PORTS];

@@ -280,7 +280,8 @@ struct mon_vcpu {
 	co_u32 pad0;
 	char text[CO_RUN_PORTS * 4];	/* of the console */
 	char why[CO_WHY_LEN];
-	co_u64 deadline_ns;		/* 0: none */
+	volatile co_u64 deadline_ns;	/* 0: none */
+	volatile co_u64 armed_ns;	/* host half: its timer comes then, or 0: it does not */
 
 	/* start state */
 	co_u64 start_rip, start_rsp, start_rsi, start_gfn;

@@ -72,7 +72,11 @@ s64 mon_timer_set(u64 deadline)
 {
 	V->deadline_ns = deadline;
 	mon_timer_check();
-	if (V->deadline_ns) {
+	if (!V->deadline_ns)
+		return 0;
+	/* A host timer that comes too early will look at the deadline again (core/timer.c). */
+	__sync_synchronize();
+	if (!V->armed_ns || V->deadline_ns < V->armed_ns) {
 		COUNT(timer_exits);
 		mon_exit(MON_EXIT_TIMER);
 	}

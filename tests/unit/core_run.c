@@ -99,7 +99,7 @@ static void events(void)
 	guest = scripted;
 	CHECK(CALL(vm, CO_VCPU_RUN, &run) == 0 && run.exit == CO_EXIT_CONSOLE && step == 4);
 	guest = NULL;
-	run.detail = 2;
+	run.detail = CO_RUN_ON | CO_RUN_SOLO;
 	CHECK(CALL(vm, CO_VCPU_RUN, &run) == -CO_EINVAL);
 	CHECK(co_event_ready(vm));
 	e = taken(vm, 0);
@@ -241,43 +241,123 @@ static void timer_wakes(void)
 	all_gone("closed");
 }
 
+/* ---- CO_RUN_SOLO: the caller does all else itself ---------------------------------------- */
+
+static u32 solo_why;
+static u64 solo_deadline;
+
 /* Its notice is held: the monitor leaves only when the guest has nothing more to do. */
 static u32 asking(struct co_vcpu *v)
 {
-	if (inside++)
-		return MON_EXIT_CONSOLE;
 	CHECK(v->vm->mon->hold_notices);
-	notify(v->vm, 7);
-	return MON_EXIT_BLOCK;
+	if (solo_why == MON_EXIT_BLOCK || solo_why == MON_EXIT_IRQ)
+		notify(v->vm, 7);
+	v->mon->deadline_ns = solo_deadline;
+	return solo_why;
 }
 
-static int notified(void *vm)
+static struct co_vcpu_run solo(struct co_vm *vm, u32 why, u64 deadline)
 {
-	return co_event_ready(vm);
+	struct co_vcpu_run run = { .size = sizeof(run), .detail = CO_RUN_SOLO };
+
+	solo_why = why;
+	solo_deadline = deadline;
+	guest = asking;
+	CHECK(co_vcpu_run(vm, &run) == 0);	/* CALL is for one thread at a time */
+	guest = NULL;
+	return run;
 }
 
-static void held_notices(void)
+static void solo_runs(void)
 {
-	struct co_event ev = { .port = 7 };
-	struct runner r;
+	struct co_event ev = { .port = 9 };
+	struct co_vm_kill kill = { .why = "enough" };
+	struct co_vcpu_run r, bad = { .detail = CO_RUN_SOLO + 1 };
 	s32 handle;
 	struct co_vm *vm = started(&handle);
 
 	run_script(vm, MON_EXIT_CONSOLE, 0, 0);
 	CHECK(!vm->mon->hold_notices);
-	fake_cpus(1);
-	run_script(vm, MON_EXIT_CONSOLE, 0, 0);		/* this caller wants each one */
-	CHECK(!vm->mon->hold_notices);
-	for (int i = 0; i < 100; i++) {
+	CHECK(CALL(vm, CO_VCPU_RUN, &bad) == -CO_EINVAL);
+	r = solo(vm, MON_EXIT_IRQ, 0);
+	CHECK(r.exit == CO_EXIT_EVENT && r.nports == 1 && r.ports[0] == 7 && !r.detail);
+	CHECK(solo(vm, MON_EXIT_YIELD, 0).exit == CO_EXIT_EVENT && !co_event_ready(vm));
+	CHECK(solo(vm, MON_EXIT_CONSOLE, 0).exit == CO_EXIT_CONSOLE);
+
+	r = solo(vm, MON_EXIT_BLOCK, 0);	/* it waits, until somebody raises a port */
+	CHECK(r.exit == CO_EXIT_EVENT && r.nports == 1 && r.ports[0] == 7 && r.detail == CO_RUN_IDLE);
+	CHECK(!co_event_ready(vm));
+	CHECK(CALL(vm, CO_EVENT, &ev) == 0 && co_event_ready(vm));
+	r = solo(vm, MON_EXIT_BLOCK, 0);	/* nobody has taken it: not a wait at all */
+	CHECK(r.exit == CO_EXIT_EVENT && !r.detail && !co_event_ready(vm));
+	vm->mon->inbox_summary = 0;
+	CHECK(solo(vm, MON_EXIT_BLOCK, 1).detail == 0);		/* nor with its deadline past */
+
+	CHECK(solo(vm, MON_EXIT_BLOCK, 0).detail == CO_RUN_IDLE && !co_event_ready(vm));
+	CHECK(CALL(vm, CO_VM_KILL, &kill) == 0 && co_event_ready(vm));
+	CHECK(solo(vm, MON_EXIT_BLOCK, 0).exit == CO_EXIT_KILLED);
+	fake_close(handle, co_vm_destroy);
+	all_gone("closed");
+}
+
+/* A handle that is polled finds out, whenever the port is raised. */
+static int readable(void *vm)
+{
+	return co_event_ready(vm);
+}
+
+static void *raiser(void *vm)
+{
+	struct co_event ev = { .port = 9 };
+
+	CHECK(CALL((struct co_vm *)vm, CO_EVENT, &ev) == 0);
+	return NULL;
+}
+
+static void solo_wakes(void)
+{
+	pthread_t thread;
+	s32 handle;
+	struct co_vm *vm = started(&handle);
+
+	for (int i = 0; i < 500; i++) {
 		vm->mon->inbox_summary = 0;
-		start_runner(&r, vm, asking, CO_RUN_ON);
-		CHECK(co_os_wait_until(vm->notified, notified, vm) == 0);
-		CHECK(taken(vm, 0).ports[0] == 7 && CALL(vm, CO_EVENT, &ev) == 0);
-		pthread_join(r.thread, NULL);
-		CHECK(r.ret == 0 && r.run.exit == CO_EXIT_CONSOLE);
+		pthread_create(&thread, NULL, raiser, vm);
+		for (int spin = 0; spin < i % 50 * 20; spin++)
+			sched_yield();
+		if (solo(vm, MON_EXIT_BLOCK, 0).detail == CO_RUN_IDLE)
+			CHECK(co_os_wait_until(vm->notified, readable, vm) == 0);
+		pthread_join(thread, NULL);
 	}
-	fake_cpus(2);
-	guest = NULL;
+	fake_close(handle, co_vm_destroy);
+	all_gone("closed");
+}
+
+/* A deadline put off and brought back costs nothing; one that comes too early waits on. */
+static void lazy_timer(void)
+{
+	const u64 ms = 1000000;
+	s32 handle;
+	struct co_vm *vm = started(&handle);
+	struct mon_vcpu *mon = vm->vcpu.mon;
+	u64 early = co_time_now(vm) + 100 * ms, late = early + 3600000 * ms;
+
+	solo(vm, MON_EXIT_BLOCK, early);
+	CHECK(mon->armed_ns == early);
+	solo(vm, MON_EXIT_BLOCK, late);
+	CHECK(mon->armed_ns == early && !co_event_ready(vm));
+	fake_clock(101 * ms);			/* too early: for the other one now */
+	CHECK(mon->armed_ns == late && !co_event_ready(vm));
+	solo(vm, MON_EXIT_BLOCK, early + 1000 * ms);
+	CHECK(mon->armed_ns == early + 1000 * ms);
+	solo(vm, MON_EXIT_BLOCK, 0);		/* none any more */
+	fake_clock(2000 * ms);
+	CHECK(!mon->armed_ns && !co_event_ready(vm));
+	/* Both clocks no longer agree: the guest is run, whatever its deadline says. */
+	solo(vm, MON_EXIT_BLOCK, late);
+	fake_clock(2 * 3600000 * ms);
+	CHECK(!mon->armed_ns && co_event_ready(vm));
+	CHECK(solo(vm, MON_EXIT_BLOCK, co_time_now(vm) + 1000 * ms).detail == CO_RUN_IDLE);
 	fake_close(handle, co_vm_destroy);
 	all_gone("closed");
 }
@@ -346,7 +426,9 @@ int main(void)
 	RUN(monitor_kills);
 	RUN(event_wakes);
 	RUN(timer_wakes);
-	RUN(held_notices);
+	RUN(solo_runs);
+	RUN(solo_wakes);
+	RUN(lazy_timer);
 	RUN(signal_and_kill_wake);
 	RUN(kill_kicks);
 	co_core_stop();

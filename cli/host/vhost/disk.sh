@@ -10,6 +10,8 @@ case $ACTION in
 add)
 	serial=$(cat "/sys/block/$DEVNAME/serial")
 	[ -n "$serial" ] || exit 0
+	# Whoever's disk it is has put its requests in order already.
+	echo none > "/sys/block/$DEVNAME/queue/scheduler"
 	chown 1000:1000 "/dev/$DEVNAME"
 	if [ "$(cat "/sys/block/$DEVNAME/ro")" = 1 ]; then chmod 400 "/dev/$DEVNAME"; else chmod 600 "/dev/$DEVNAME"; fi
 	ln -sf "../$DEVNAME" "$links/$serial"

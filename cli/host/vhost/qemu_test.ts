@@ -7,7 +7,13 @@ import { kernelCommandLine, qemuArguments } from "./qemu.ts";
 import { packError, unpackError } from "./wire.ts";
 import { CliError } from "../../ui/errors.ts";
 
-const TCG: Accelerator = { name: "tcg", cpu: "qemu64", patience: undefined, protect: "none" };
+const TCG: Accelerator = {
+  name: "tcg",
+  cpu: "qemu64",
+  patience: undefined,
+  protect: "none",
+  words: ["an-emulator"],
+};
 const at = layout({ state: "/s", run: "/r,un", cache: "/c" });
 const image = { release: "6.1", vmlinuz: "/v", initrd: "/i" };
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -52,6 +53,9 @@ void daemon_dir(struct daemon *d)
 void daemon_start(struct daemon *d, const char *mood)
 {
 	const char *program = d->program ? d->program : COLINUXD;
+#ifdef SOLO
+	cpu_set_t one;
+#endif
 	int fd;
 
 	daemon_dir(d);
@@ -71,6 +75,13 @@ void daemon_start(struct daemon *d, const char *mood)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (d->log && !freopen(d->log, "a", stderr))
 			_exit(126);
+#ifdef SOLO
+		/* With one CPU the worker is another program. */
+		CPU_ZERO(&one);
+		CPU_SET(sched_getcpu(), &one);
+		if (sched_setaffinity(0, sizeof(one), &one))
+			_exit(126);
+#endif
 		execl(program, program, "--socket", d->socket, "--device", d->device, "--worker",
 		      d->worker ? d->worker : WORKER,
 		      "--state", d->state, "--ports", d->ports, "--stop-timeout",

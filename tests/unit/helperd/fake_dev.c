@@ -148,6 +148,15 @@ int dev_vm_status(int vm, struct co_vm_status *status)
 	return 0;
 }
 
+/* The lock is held: makes the handle readable. */
+static void fake_announce(void)
+{
+	static const co_u64 one = 1;
+
+	if (fake_notified_fd >= 0 && write(fake_notified_fd, &one, sizeof(one)) < 0)
+		perror("fake_announce");
+}
+
 int dev_vm_kill(int vm, const char *why)
 {
 	struct fake_state *s = fake_state_of(vm);
@@ -161,6 +170,7 @@ int dev_vm_kill(int vm, const char *why)
 	/* In the worker the vCPU comes back, whoever of its threads has asked. */
 	pthread_mutex_lock(&fake_lock);
 	fake_dead = 1;
+	fake_announce();
 	pthread_cond_broadcast(&fake_cond);
 	pthread_mutex_unlock(&fake_lock);
 	return 0;
@@ -185,20 +195,27 @@ int dev_events_fd(int vm)
 	return fake_notified_fd;
 }
 
-int dev_events(int vm, struct co_events *e)
+static co_u32 fake_take(co_u32 *ports)
 {
 	co_u64 junk;
+	co_u32 n = 0;
 
+	if (read(fake_notified_fd, &junk, sizeof(junk)) < 0 && errno != EAGAIN)
+		perror("fake_take");
+	for (; fake_notified; fake_notified &= fake_notified - 1)
+		ports[n++] = (co_u32)__builtin_ctzll(fake_notified);
+	return n;
+}
+
+int dev_events(int vm, struct co_events *e)
+{
 	(void)vm;
 	pthread_mutex_lock(&fake_lock);
 	for (fake_holds = fake_held; fake_held;) {
 		pthread_cond_broadcast(&fake_cond);
 		pthread_cond_wait(&fake_cond, &fake_lock);
 	}
-	if (read(fake_notified_fd, &junk, sizeof(junk)) < 0 && errno != EAGAIN)
-		e->nports = 0;
-	for (e->nports = 0; fake_notified; fake_notified &= fake_notified - 1)
-		e->ports[e->nports++] = (co_u32)__builtin_ctzll(fake_notified);
+	e->nports = fake_take(e->ports);
 	pthread_mutex_unlock(&fake_lock);
 	return 0;
 }
@@ -220,12 +237,18 @@ int dev_vcpu_run(int vm, struct co_vcpu_run *run)
 		fake_started = 1;
 		pthread_create(&thread, NULL, fake_thread, NULL);
 	}
-	while (!fake_full && !fake_dead)
+	while (!fake_full && !fake_dead && run->detail != CO_RUN_SOLO)
 		pthread_cond_wait(&fake_cond, &fake_lock);
-	if (fake_full)
+	if (fake_full) {
 		*run = fake_pending;
-	else
+	} else if (fake_dead) {
 		run->exit = CO_EXIT_KILLED;
+	} else {
+		/* Its thread runs on, which the caller cannot know. */
+		run->exit = CO_EXIT_EVENT;
+		run->detail = CO_RUN_IDLE;
+		run->nports = fake_take(run->ports);
+	}
 	fake_full = 0;
 	pthread_cond_broadcast(&fake_cond);
 	pthread_mutex_unlock(&fake_lock);
@@ -241,18 +264,16 @@ void fake_exit(const struct co_vcpu_run *run)
 		pthread_cond_wait(&fake_cond, &fake_lock);
 	fake_pending = *run;
 	fake_full = 1;
+	fake_announce();
 	pthread_cond_broadcast(&fake_cond);
 	pthread_mutex_unlock(&fake_lock);
 }
 
 void fake_notify(co_u32 port)
 {
-	static const co_u64 one = 1;
-
 	pthread_mutex_lock(&fake_lock);
 	fake_notified |= 1ull << port;
-	if (write(fake_notified_fd, &one, sizeof(one)) < 0)
-		perror("fake_notify");
+	fake_announce();
 	pthread_mutex_unlock(&fake_lock);
 }
 

@@ -30,6 +30,13 @@ $(OUT)/stack $(OUT)/nets $(OUT)/ends $(OUT)/again $(OUT)/auto: $(OUT)/%: helperd
 		-DEVIL='"$(OUT)/evil-worker"' \
 		-DKERNEL='"$(TOP)/tests/fuzz/corpus/elf/debian"' -o $@ $(filter %.c,$^) -ljansson
 
+TESTS += stack_solo nets_solo ends_solo
+$(OUT)/stack_solo $(OUT)/nets_solo $(OUT)/ends_solo: $(OUT)/%_solo: helperd/%.c helperd/client.c $(HELPERD)/lib/proto.c \
+		$(HELPERD)/lib/err.c $(OUT)/%
+	$(CC) $(CFLAGS) $(HD_INCLUDES) -DSOLO -DCOLINUXD='"$(OUT)/fake-colinuxd"' -DWORKER='"$(OUT)/fake-worker"' \
+		-DEVIL='"$(OUT)/evil-worker"' \
+		-DKERNEL='"$(TOP)/tests/fuzz/corpus/elf/debian"' -o $@ $(filter %.c,$^) -ljansson
+
 TESTS += again auto policy ready
 $(OUT)/ready: helperd/ready.c $(HELPERD)/worker/ready.c $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -Wl,--wrap=calloc -o $@ $(filter %.c,$^) -ljansson
