@@ -167,6 +167,7 @@ struct conet {
 	pthread_t thread;
 	bool running;			/* the thread */
 	bool busy;			/* there may be more to do already */
+	bool told;			/* solo: the guest has something new */
 
 	pthread_mutex_t lock;		/* of the call that the main thread makes */
 	pthread_cond_t done;

@@ -99,8 +99,10 @@ void conet_to_guest(struct conet_net *n, const struct conet_packet *p)
 
 static void conet_tell(struct conet_net *n)
 {
-	if (conet_ring_publish(&n->ring))
+	if (conet_ring_publish(&n->ring)) {
 		wk_port_raise(n->all->w, n->port);
+		n->all->told = true;
+	}
 	if (n->ring.broken && n->ring.tx) {
 		/* The vCPU comes back with this reason; the main thread ends the VM. */
 		dev_vm_kill(n->all->w->vm, n->ring.broken);
@@ -205,11 +207,14 @@ static struct pollfd *conet_solo_fill(void *arg, size_t *count, int *ms)
 {
 	struct conet *c = arg;
 
+	c->told = false;
 	if (c->busy)
 		conet_serve_all(c);
 	c->polls.count = 0;
 	c->polls.timeout = -1;
 	conet_fill(c);
+	if (c->told)		/* the guest is to run first */
+		c->polls.timeout = 0;
 	*count = c->polls.count;
 	*ms = c->polls.timeout;
 	return c->polls.fds;

@@ -101,7 +101,8 @@ void wk_port_bind(struct wk *w, uint32_t port, wk_port_fn fn, void *arg)
 void wk_port_raise(struct wk *w, uint32_t port)
 {
 	/* Fails only when the VM is ending: then nobody needs it. */
-	dev_event(w->vm, port);
+	if (!wk_vcpu_raise(w->vcpu, port))
+		dev_event(w->vm, port);
 }
 
 /* ---- from colinuxd --------------------------------------------------------------------- */

@@ -32,6 +32,9 @@ struct wk_vcpu {
 	struct wk *w;
 	pthread_t thread;
 	bool running;			/* solo: it has been started */
+	pthread_t main;
+	co_u32 raised[CO_RUN_PORTS];	/* solo: with the next run */
+	uint32_t nraised;
 	int pipe[2];
 	int woken;			/* atomic: a byte is in the pipe */
 	struct loop_timer later;
@@ -72,20 +75,13 @@ static void wk_vcpu_over(struct wk_vcpu *v, uint32_t exit, uint32_t detail, int 
 	wk_vcpu_wake(v);
 }
 
-static int wk_vcpu_run(struct wk_vcpu *v, struct co_vcpu_run *run, uint32_t how)
-{
-	memset(run, 0, sizeof(*run));
-	run->detail = how;
-	return dev_vcpu_run(v->w->vm, run);
-}
-
 static void *wk_vcpu_thread(void *arg)
 {
 	struct wk_vcpu *v = arg;
-	struct co_vcpu_run run;
 
 	for (;;) {
-		int err = wk_vcpu_run(v, &run, CO_RUN_ON);
+		struct co_vcpu_run run = { .detail = CO_RUN_ON };
+		int err = dev_vcpu_run(v->w->vm, &run);
 
 		if (err == -CO_EINTR)
 			continue;
@@ -235,9 +231,12 @@ static void wk_vcpu_ready(void *arg, short revents)
 /* One run of the guest.  true: until something happens there is nothing more to run. */
 static bool wk_vcpu_turn(struct wk_vcpu *v)
 {
-	struct co_vcpu_run run;
-	int err = wk_vcpu_run(v, &run, CO_RUN_SOLO);
+	struct co_vcpu_run run = { .detail = CO_RUN_SOLO, .nports = v->nraised };
+	int err;
 
+	memcpy(run.ports, v->raised, v->nraised * sizeof(run.ports[0]));
+	v->nraised = 0;
+	err = dev_vcpu_run(v->w->vm, &run);
 	if (err == -CO_EINTR)
 		return false;
 	if (err) {
@@ -258,10 +257,19 @@ static bool wk_vcpu_turn(struct wk_vcpu *v)
 		return true;
 	case CO_EXIT_EVENT:
 		wk_vcpu_ports(v, run.ports, run.nports);
-		return run.detail == CO_RUN_IDLE;
+		/* What these have answered at once is for the guest. */
+		return run.detail == CO_RUN_IDLE && !v->nraised;
 	default:
 		return false;
 	}
+}
+
+bool wk_vcpu_raise(struct wk_vcpu *v, uint32_t port)
+{
+	if (!v->running || !v->w->solo || v->nraised == CO_RUN_PORTS || !pthread_equal(v->main, pthread_self()))
+		return false;
+	v->raised[v->nraised++] = port;
+	return true;
 }
 
 void wk_vcpu_serve(struct wk_vcpu *v)
@@ -289,6 +297,16 @@ static bool wk_vcpu_alone(void)
 
 /* ---- birth --------------------------------------------------------------------- */
 
+static int wk_vcpu_watch(struct wk_vcpu *v)
+{
+	struct loop *l = v->w->loop;
+
+	if (!v->w->solo && (pipe(v->pipe) || loop_nonblock(v->pipe[0]) || loop_nonblock(v->pipe[1]) ||
+			    !loop_add(l, v->pipe[0], POLLIN, wk_vcpu_ready, v)))
+		return -1;
+	return loop_add(l, dev_events_fd(v->w->vm), POLLIN, wk_vcpu_notified, v) ? 0 : -1;
+}
+
 struct wk_vcpu *wk_vcpu_new(struct wk *w)
 {
 	struct wk_vcpu *v = calloc(1, sizeof(*v));
@@ -296,13 +314,12 @@ struct wk_vcpu *wk_vcpu_new(struct wk *w)
 	if (!v)
 		return NULL;
 	v->w = w;
+	v->main = pthread_self();
 	w->solo = wk_vcpu_alone();
 	loop_timer_init(&v->later, wk_vcpu_later, v);
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->room, NULL);
-	if (pipe(v->pipe) || loop_nonblock(v->pipe[0]) || loop_nonblock(v->pipe[1]) ||
-	    !loop_add(w->loop, v->pipe[0], POLLIN, wk_vcpu_ready, v) ||
-	    !loop_add(w->loop, dev_events_fd(w->vm), POLLIN, wk_vcpu_notified, v)) {
+	if (wk_vcpu_watch(v)) {
 		free(v);
 		return NULL;
 	}

@@ -82,6 +82,8 @@ int wk_open_files(struct wk *w, struct err *e);	/* as the owner, before the sand
 struct wk_vcpu *wk_vcpu_new(struct wk *w);	/* NULL: out of resources */
 int wk_vcpu_start(struct wk_vcpu *v, struct err *e);
 void wk_vcpu_flush(struct wk_vcpu *v);		/* what it has said so far goes to the console */
+/* Solo, in the main thread: the port is raised when the guest runs again.  false: not so. */
+bool wk_vcpu_raise(struct wk_vcpu *v, uint32_t port);
 void wk_vcpu_serve(struct wk_vcpu *v);		/* the loop, until the guest ends */
 
 /* console.c */

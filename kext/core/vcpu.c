@@ -256,20 +256,24 @@ static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
 int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 {
 	struct co_vcpu *v = &vm->vcpu;
-	int ret;
+	u32 raised = r->detail == CO_RUN_SOLO ? r->nports : 0;
+	int ret = 0;
 
-	if (r->vcpu != 0 || r->detail > CO_RUN_SOLO)
+	if (r->vcpu != 0 || r->detail > CO_RUN_SOLO || raised > CO_RUN_PORTS)
 		return -CO_EINVAL;
 	if (!v->started && !vm->killed)
 		return -CO_ESTATE;
 	if (!co_os_mutex_trylock(v->run_lock))
 		return -CO_EBUSY;
+	v->parked = 0;
+	while (!ret && raised)
+		ret = co_event_raise(vm, r->ports[--raised]);
 	r->exit = CO_EXIT_NONE;
 	r->nports = 0;
-	v->parked = 0;
 	/* Its caller cannot serve while the guest runs: a notice costs no passage. */
 	vm->mon->hold_notices = r->detail == CO_RUN_SOLO;
-	ret = vm->killed ? 0 : co_memory_refresh(v);
+	if (!ret && !vm->killed)
+		ret = co_memory_refresh(v);
 	while (!ret && r->exit == CO_EXIT_NONE) {
 		if (vm->killed) {
 			r->exit = CO_EXIT_KILLED;

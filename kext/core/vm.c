@@ -43,6 +43,8 @@ static int check_request(const struct co_vm_create *r)
 
 static void free_vm(struct co_vm *vm)
 {
+	if (vm->vcpu.timer)		/* it looks into the monitor's memory */
+		co_os_timer_cancel(vm->vcpu.timer);
 	co_memory_free(vm);
 	co_vcpu_free(&vm->vcpu);
 	if (vm->notified)

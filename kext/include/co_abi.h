@@ -172,7 +172,8 @@ enum co_exit {
  * SOLO: this very thread does, between calls, on a host where a second one could not
  * run anyway.  Notices are held until the guest's run ends by itself or by a host
  * interrupt; then the call returns, as CO_EXIT_EVENT.  CO_RUN_IDLE in detail says that
- * the guest waits: to run it is of no use before the handle polls as readable.
+ * the guest waits: to run it is of no use before the handle polls as readable.  Going
+ * in, ports[0..nports) are raised first, as by CO_EVENT.
  */
 #define CO_RUN_ON	1u
 #define CO_RUN_SOLO	2u
@@ -184,7 +185,7 @@ struct co_vcpu_run {
 	co_u32 vcpu;
 	co_u32 exit;			/* enum co_exit */
 	co_u32 detail;			/* in: 0 or CO_RUN_...; out: see enum co_exit */
-	co_u32 nports;			/* used entries of ports, or bytes of text */
+	co_u32 nports;			/* used entries of ports, or bytes of text; in: for SOLO */
 	union {
 		co_u32 ports[CO_RUN_PORTS];
 		char text[CO_RUN_PORTS * 4];

@@ -273,6 +273,9 @@ static void solo_runs(void)
 	struct co_event ev = { .port = 9 };
 	struct co_vm_kill kill = { .why = "enough" };
 	struct co_vcpu_run r, bad = { .detail = CO_RUN_SOLO + 1 };
+	struct co_vcpu_run many = { .detail = CO_RUN_SOLO, .nports = CO_RUN_PORTS + 1 };
+	struct co_vcpu_run wild = { .detail = CO_RUN_SOLO, .nports = 1, .ports = { CO_MAX_PORTS } };
+	struct co_vcpu_run raise = { .detail = CO_RUN_SOLO, .nports = 2, .ports = { 65, 66 } };
 	s32 handle;
 	struct co_vm *vm = started(&handle);
 
@@ -288,10 +291,17 @@ static void solo_runs(void)
 	CHECK(r.exit == CO_EXIT_EVENT && r.nports == 1 && r.ports[0] == 7 && r.detail == CO_RUN_IDLE);
 	CHECK(!co_event_ready(vm));
 	CHECK(CALL(vm, CO_EVENT, &ev) == 0 && co_event_ready(vm));
+	CHECK(CALL(vm, CO_VCPU_RUN, &many) == -CO_EINVAL && CALL(vm, CO_VCPU_RUN, &wild) == -CO_EINVAL);
 	r = solo(vm, MON_EXIT_BLOCK, 0);	/* nobody has taken it: not a wait at all */
 	CHECK(r.exit == CO_EXIT_EVENT && !r.detail && !co_event_ready(vm));
 	vm->mon->inbox_summary = 0;
 	CHECK(solo(vm, MON_EXIT_BLOCK, 1).detail == 0);		/* nor with its deadline past */
+
+	guest = asking;
+	solo_deadline = 0;
+	CHECK(CALL(vm, CO_VCPU_RUN, &raise) == 0 && !raise.detail && vm->mon->inbox[1] == 6);
+	guest = NULL;
+	vm->mon->inbox_summary = 0;
 
 	CHECK(solo(vm, MON_EXIT_BLOCK, 0).detail == CO_RUN_IDLE && !co_event_ready(vm));
 	CHECK(CALL(vm, CO_VM_KILL, &kill) == 0 && co_event_ready(vm));

@@ -97,11 +97,13 @@ void co_os_timer_arm(struct co_os_timer *t, co_u64 ns)
 /* lock held */
 static void cancel(struct co_os_timer *t)
 {
-	t->armed = 0;
-	if (thread_call_cancel(t->call) && !--t->owed)
-		wakeup(&t->owed);
-	while (t->inside)
-		msleep(&t->inside, lock, PWAIT, "colinux timer", NULL);
+	do {				/* fn may have armed it once more */
+		t->armed = 0;
+		if (thread_call_cancel(t->call) && !--t->owed)
+			wakeup(&t->owed);
+		while (t->inside)
+			msleep(&t->inside, lock, PWAIT, "colinux timer", NULL);
+	} while (t->armed);
 }
 
 void co_os_timer_cancel(struct co_os_timer *t)

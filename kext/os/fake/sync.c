@@ -205,7 +205,10 @@ void co_os_timer_cancel(struct co_os_timer *t)
 	pthread_mutex_unlock(&lock);
 	if (runs && pthread_equal(runner, pthread_self()))
 		fake_die("a timer cancelled from a timer");
-	pthread_mutex_lock(&running);	/* one that runs now ends first */
+	pthread_mutex_lock(&running);	/* one that runs now ends first, and may have armed it again */
+	pthread_mutex_lock(&lock);
+	t->armed = 0;
+	pthread_mutex_unlock(&lock);
 	pthread_mutex_unlock(&running);
 }
 

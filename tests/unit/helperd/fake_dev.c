@@ -239,6 +239,8 @@ int dev_vcpu_run(int vm, struct co_vcpu_run *run)
 	}
 	while (!fake_full && !fake_dead && run->detail != CO_RUN_SOLO)
 		pthread_cond_wait(&fake_cond, &fake_lock);
+	for (co_u32 i = 0; run->detail == CO_RUN_SOLO && i < run->nports; i++)
+		fake_events |= 1ull << run->ports[i];
 	if (fake_full) {
 		*run = fake_pending;
 	} else if (fake_dead) {
