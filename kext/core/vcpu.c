@@ -208,6 +208,7 @@ static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
 
 	if ((r->detail & CO_RUN_ON) && co_event_ready(vm))
 		co_os_wait_wake(vm->notified);
+	co_timer_arm(v);
 	switch (why) {
 	case MON_EXIT_IRQ:
 	case MON_EXIT_NMI:
@@ -218,11 +219,8 @@ static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
 		co_os_yield();
 		return CO_EXIT_NONE;
 	case MON_EXIT_TIMER:
-		co_timer_arm(v);
 		return CO_EXIT_NONE;
 	case MON_EXIT_BLOCK:
-		v->timer_fired = 0;
-		co_timer_arm(v);
 		if (r->detail & CO_RUN_SOLO) {
 			park(v);
 			return CO_EXIT_EVENT;
@@ -271,7 +269,7 @@ int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 	r->exit = CO_EXIT_NONE;
 	r->nports = 0;
 	/* Its caller cannot serve while the guest runs: a notice costs no passage. */
-	vm->mon->hold_notices = r->detail == CO_RUN_SOLO;
+	vm->mon->solo = r->detail == CO_RUN_SOLO;
 	if (!ret && !vm->killed)
 		ret = co_memory_refresh(v);
 	while (!ret && r->exit == CO_EXIT_NONE) {
@@ -282,6 +280,7 @@ int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 		} else if (co_os_interrupted()) {
 			r->exit = CO_EXIT_INTR;
 		} else {
+			v->timer_fired = 0;
 			co_time_check(vm);
 			r->exit = handle(v, pass(v), r);
 		}

@@ -120,7 +120,7 @@ static s64 notify_host(u32 port)
 	if (test_and_set(&VM->outbox[port / 64], port))
 		return 0;
 	__atomic_fetch_or(&VM->outbox_summary, 1ull << (port / 64), __ATOMIC_SEQ_CST);
-	if (port != VM->lazy_port && !VM->hold_notices)
+	if (port != VM->lazy_port && !VM->solo)
 		mon_exit(MON_EXIT_EVENT);
 	return 0;
 }

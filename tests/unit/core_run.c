@@ -249,7 +249,7 @@ static u64 solo_deadline;
 /* Its notice is held: the monitor leaves only when the guest has nothing more to do. */
 static u32 asking(struct co_vcpu *v)
 {
-	CHECK(v->vm->mon->hold_notices);
+	CHECK(v->vm->mon->solo);
 	if (solo_why == MON_EXIT_BLOCK || solo_why == MON_EXIT_IRQ)
 		notify(v->vm, 7);
 	v->mon->deadline_ns = solo_deadline;
@@ -280,7 +280,7 @@ static void solo_runs(void)
 	struct co_vm *vm = started(&handle);
 
 	run_script(vm, MON_EXIT_CONSOLE, 0, 0);
-	CHECK(!vm->mon->hold_notices);
+	CHECK(!vm->mon->solo);
 	CHECK(CALL(vm, CO_VCPU_RUN, &bad) == -CO_EINVAL);
 	r = solo(vm, MON_EXIT_IRQ, 0);
 	CHECK(r.exit == CO_EXIT_EVENT && r.nports == 1 && r.ports[0] == 7 && !r.detail);
