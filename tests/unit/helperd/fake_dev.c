@@ -241,6 +241,9 @@ int dev_vcpu_run(int vm, struct co_vcpu_run *run)
 		pthread_cond_wait(&fake_cond, &fake_lock);
 	for (co_u32 i = 0; run->detail == CO_RUN_SOLO && i < run->nports; i++)
 		fake_events |= 1ull << run->ports[i];
+	/* Solo, one thread is all there is: it cannot be held up, and has all in order. */
+	if (run->detail == CO_RUN_SOLO)
+		fake_holds = fake_held;
 	if (fake_full) {
 		*run = fake_pending;
 	} else if (fake_dead) {
