@@ -16,6 +16,7 @@ for name; do
 	esac
 	case $name in
 	brd) echo "$name.ko rd_nr=2 rd_size=32768" ;;
+	xen-blkfront) echo "$name.ko max_indirect_segments=256" ;; # as images have it
 	*) echo "$name.ko" ;;
 	esac >>"$out.dir/modules/order"
 done
