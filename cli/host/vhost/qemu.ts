@@ -45,11 +45,11 @@ export function kernelCommandLine(accel: Accelerator, options: VhostOptions): st
     "tsc=nowatchdog",
     // Nor does an emulator starved of CPU time tick while the kernel tries its timer: it would panic.
     "no_timer_check",
-    // Nobody reads them, and each switch between threads pays.
+    // What nobody reads or uses there; each switch of threads, each call pays for it.
     "psi=0",
     "noautogroup",
     "audit=0",
-    "lsm=lockdown",
+    "lsm=landlock,lockdown",
     ...accel.words,
     // /init waits for so many streams.
     `colinux_ports=${PORTS}`,
