@@ -55,6 +55,12 @@ struct wk_execs {
 	struct wk_exec *list;
 	unsigned int count;
 	uint32_t next_id;
+	struct {			/* output of one stream that will be one event */
+		struct wk_exec *exec;	/* NULL: none */
+		unsigned int which;
+		uint32_t len;
+		uint8_t data[FRAME_DATA_MAX];
+	} joined;
 };
 
 static struct wk_exec *wk_exec_find(const struct wk_execs *x, json_int_t id)
@@ -76,6 +82,8 @@ static void wk_exec_free(struct wk_exec *s)
 			s->all->count--;
 			break;
 		}
+	if (s->all->joined.exec == s)
+		s->all->joined.exec = NULL;
 	loop_timer_stop(s->all->w->loop, &s->late);
 	err_set(&e, CO_ESTATE, "the command has ended");
 	while (s->writes) {
@@ -90,12 +98,26 @@ static void wk_exec_free(struct wk_exec *s)
 	free(s);
 }
 
+static void wk_execs_flush(struct wk_execs *x)
+{
+	char text[FRAME_DATA_MAX / 3 * 4 + 8];
+	const struct wk_exec *s = x->joined.exec;
+
+	if (!s)
+		return;
+	x->joined.exec = NULL;
+	proto_base64_encode(x->joined.data, x->joined.len, text);
+	wk_tell(x->w, json_pack("{s:s, s:I, s:s, s:s}", "event", "exec.data", "exec", (json_int_t)s->id,
+				"stream", x->joined.which ? "stderr" : "stdout", "data", text));
+}
+
 /* The command is over, for a reason of the guest's or because its agent is gone. */
 static void wk_exec_over(struct wk_exec *s, const char *key, json_int_t value, const char *error)
 {
 	struct wk_execs *x = s->all;
 	struct err e;
 
+	wk_execs_flush(x);
 	if (s->state != WK_EXEC_RUNS) {
 		err_set(&e, CO_EGUEST, "%s", error ? error : "the agent in the guest ended it before it began");
 		wk_fail(x->w, s->call, &e);
@@ -126,22 +148,31 @@ bool wk_execs_any(const struct wk_execs *x)
 
 /* ---- what the agent says ---------------------------------------------------------- */
 
+/* Pieces that come together go on together: one byte alone costs colinuxd and its client a whole line. */
 static void wk_exec_data(struct wk_exec *s, const struct frame *f)
 {
-	static const char *const names[] = { "stdout", "stderr" };
-	char text[FRAME_DATA_MAX / 3 * 4 + 8];
+	struct wk_execs *x = s->all;
 	unsigned int which = f->stream - 1u;
 
 	if (which > 1 || f->len > s->out_credit[which]) {
-		wk_agent_breach(s->all->agent, "it sent more than it may");
+		wk_agent_breach(x->agent, "it sent more than it may");
+		return;
+	}
+	if (wk_crowded(x->w)) {
+		wk_agent_breach(x->agent, "its commands write, and colinuxd does not keep up");
 		return;
 	}
 	s->out_credit[which] -= f->len;
 	if (s->ended || !f->len)
 		return;
-	proto_base64_encode(f->data, f->len, text);
-	wk_tell(s->all->w, json_pack("{s:s, s:I, s:s, s:s}", "event", "exec.data", "exec", (json_int_t)s->id,
-				     "stream", names[which], "data", text));
+	if (x->joined.exec != s || x->joined.which != which || x->joined.len + f->len > FRAME_DATA_MAX) {
+		wk_execs_flush(x);
+		x->joined.exec = s;
+		x->joined.which = which;
+		x->joined.len = 0;
+	}
+	memcpy(x->joined.data + x->joined.len, f->data, f->len);
+	x->joined.len += f->len;
 }
 
 static void wk_exec_credit(struct wk_exec *s, const struct frame *f)
@@ -270,6 +301,7 @@ static void wk_exec_pump(struct wk_exec *s)
 
 void wk_execs_pump(struct wk_execs *x)
 {
+	wk_execs_flush(x);
 	for (struct wk_exec *s = x->list; s; s = s->next)
 		wk_exec_pump(s);
 }

@@ -25,6 +25,7 @@
 
 #define WK_SOCKET	3
 #define WK_OUT_LIMIT	(8u << 20)	/* above what all commands may have under way */
+#define WK_OUT_CROWDED	(6u << 20)	/* commands lose their agent; above the limit the VM ends */
 #define WK_BUILD_CALL	1
 
 /* ---- to colinuxd ---------------------------------------------------------------- */
@@ -34,6 +35,11 @@ void wk_tell(struct wk *w, json_t *o)
 	if (o)
 		msg_send_json(w->root, o);
 	json_decref(o);
+}
+
+bool wk_crowded(const struct wk *w)
+{
+	return msg_queued(w->root) > WK_OUT_CROWDED;
 }
 
 void wk_event(struct wk *w, const char *event, const char *line)

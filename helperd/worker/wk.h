@@ -64,6 +64,7 @@ void wk_end(struct wk *w, const char *kind, int exit, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));	/* tells colinuxd; the loop ends */
 void wk_event(struct wk *w, const char *event, const char *line);	/* line may be NULL */
 void wk_tell(struct wk *w, json_t *o);		/* any line to colinuxd; steals o, NULL: out of memory */
+bool wk_crowded(const struct wk *w);	/* colinuxd is far behind with reading */
 void wk_reply(struct wk *w, json_int_t id, json_t *result);		/* steals result */
 void wk_fail(struct wk *w, json_int_t id, const struct err *e);
 

@@ -264,6 +264,33 @@ static void a_hello_said_again_ends_nothing(void)
 	line_down();
 }
 
+/* Single bytes that are there together are one event; the streams keep their order, ends are last. */
+static void small_pieces_go_on_together(void)
+{
+	uint8_t frames[64 * (FRAME_HEAD + 2)];
+	size_t len = 0;
+
+	line_plug();
+	hello();
+	run_one();
+	guest_frame(FRAME_STARTED, 0, 1, NULL, 0);
+	got[0] = got[1] = told = 0;
+	for (unsigned int i = 0; i < 60; i++)
+		len += frame_put(frames + len, FRAME_DATA, i >= 20 && i < 40 ? 2 : 1, 1, (const char *)"abcdefghij" + i % 10, 1);
+	len += frame_put(frames + len, FRAME_EXIT, 0, 1, "\0\3", 2);
+	guest_says(frames, len);
+	CHECK(told == 3 && exit_code == 3, "%u", told);
+	CHECK(!strcmp(output[0], "abcdefghijabcdefghijabcdefghijabcdefghij") && !strcmp(output[1], "abcdefghijabcdefghij"));
+	/* What colinuxd does not take ends commands, not the VM. */
+	run_one();
+	guest_frame(FRAME_STARTED, 0, 2, NULL, 0);
+	crowded = true;
+	guest_frame(FRAME_DATA, 1, 2, "x", 1);
+	crowded = false;
+	CHECK(strstr(failure, "does not keep up") && !wk_agent_connected(&half) && !half_killed[0], "%s", failure);
+	line_down();
+}
+
 int main(void)
 {
 	alarm(300);
@@ -271,5 +298,6 @@ int main(void)
 	RUN(noise_is_skipped);
 	RUN(input_is_fetched);
 	RUN(a_hello_said_again_ends_nothing);
+	RUN(small_pieces_go_on_together);
 	UNIT_END();
 }

@@ -22,6 +22,8 @@ extern size_t got[2];
 extern json_int_t answered, exec_id, exit_code, exit_signal;
 extern char failure[ERR_TEXT];
 extern bool taken;			/* whoever gets output gives credit for it */
+extern bool crowded;			/* colinuxd does not read */
+extern unsigned int told;		/* events with output */
 
 void line_plug(void);			/* no agent yet */
 void line_agent(void);
