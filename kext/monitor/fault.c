@@ -10,23 +10,38 @@
 
 #define FAULT_AROUND	8u	/* leaf entries filled by one fault: a cache line of the guest's */
 
+/* Eight entries of a last-level shadow again, where there were any; 0: none is left. */
+static inline u64 resync_leaves(u64 *p, const u64 *table)
+{
+	u64 left = 0;
+	u32 k;
+
+	for (k = 0; k < 8; k++)
+		if (p[k])
+			left |= p[k] = leaf(mon_once(&table[k]));
+	return left;
+}
+
 static void resync_frame(u64 gfn)
 {
-	u64 *table = mon_frame_ptr(gfn), bits;
+	const u64 *table = mon_frame_ptr(gfn);
 	u32 i, next, first, k;
+	u64 bits;
 
 	COUNT(resyncs);
 	for (i = FINFO(gfn)->shadow; i; i = next) {
 		u64 *p = SPT(i);
-		int leaves = S(i)->level == 1;
 
 		next = S(i)->next;
 		for_each_group(i, bits, first) {
 			mon_work(40);
+			if (S(i)->level == 1) {
+				if (!resync_leaves(p + first, table + first))
+					S(i)->groups &= ~(1ull << (first / 8));
+				continue;
+			}
 			for (k = first; k < first + 8; k++)
-				if (p[k] && leaves)
-					p[k] = leaf(mon_once(&table[k]));
-				else if (p[k])
+				if (p[k])
 					mon_shadow_update(i, k, mon_once(&table[k]));
 		}
 	}
@@ -61,7 +76,7 @@ void mon_shadow_sync_va(u64 va)
 	if (!mon_guest_va(va))
 		return;
 	mon_paths_forget();
-	V->tlb[(va >> 12) % MON_TLB_SIZE].tag = 0;
+	mon_tlb_slot(va)->tag = 0;
 	if (VM->unsync_count) {
 		mon_walk(&w, va, 0);
 		for (level = 4; level >= w.reached; level--) {
@@ -74,20 +89,25 @@ void mon_shadow_sync_va(u64 va)
 	mon_invlpg(va);
 }
 
-/* Let the guest write a table of its own until its next flush. */
-static void make_unsync(u64 gfn, u32 i, u32 index)
+static inline int unsync_full(void)
 {
-	u32 n = VM->unsync_count;
+	return VM->unsync_count == sizeof(VM->unsync) / sizeof(VM->unsync[0]);
+}
 
-	if (n == sizeof(VM->unsync) / sizeof(VM->unsync[0])) {
-		mon_shadow_sync();
-		n = 0;
-	}
+/*
+ * Let the guest write its table gfn until its next flush, by the entry e that shadow i
+ * has at index.  There is room: to make some here could take i away.
+ */
+static void make_unsync(u64 gfn, u32 i, u32 index, u64 e)
+{
+	u32 n = VM->unsync_count++;
+
 	VM->unsync[n].gfn = gfn;
 	VM->unsync[n].shadow = i;
 	VM->unsync[n].index = index;
-	VM->unsync_count = n + 1;
 	FINFO(gfn)->flags |= MON_F_UNSYNC;
+	touch(i, index);
+	SPT(i)[index] = leaf(e) | PTE_RW | PTE_D;
 	COUNT(unsyncs);
 }
 
@@ -104,8 +124,6 @@ static inline int same(u64 s, u64 e)
  */
 static u32 fill(struct mon_walk *w, u64 va)
 {
-	u64 all = ~0ull, any = 0;
-	struct mon_path *path;
 	u32 i = V->root;
 	int level;
 
@@ -113,8 +131,6 @@ static u32 fill(struct mon_walk *w, u64 va)
 		u32 index = (u32)(va >> (3 + 9 * level)) & 511, c;
 		u64 e = w->entry[level], s = SPT(i)[index];
 
-		all &= e;
-		any |= e;
 		if (mon_likely(same(s, e))) {
 			i = child_of(s);
 			continue;
@@ -125,32 +141,29 @@ static u32 fill(struct mon_walk *w, u64 va)
 		mon_shadow_link(i, index, e, c);
 		i = c;
 	}
-	path = mon_path_slot(va);
-	path->generation = V->path_generation;
-	path->region = va >> 21;
-	path->rights = (all & (PTE_RW | PTE_US)) | (any & PTE_NX);
-	path->gfn = (u32)mon_walk_table(w, 1);
-	path->shadow = i;
+	mon_path_remember(w, va, i);
 	return i;
 }
 
 /* The leaf that faulted, and its neighbours as far as the guest's entries allow. */
 static inline void fill_leaves(u32 i, u64 gfn, u32 index, u64 e)
 {
-	const u64 *table = mon_frame_ptr(gfn);
 	u32 k, first = index & ~(FAULT_AROUND - 1);
-	u64 *p = SPT(i);
+	const u64 *table = (const u64 *)mon_frame_ptr(gfn) + first;
+	u64 *p = SPT(i) + first;
 
 	touch(i, index);
-	for (k = first; k < first + FAULT_AROUND; k++)
-		if (!p[k] && k != index)
+	SPT(i)[index] = leaf(e);
+	for (k = 0; k < FAULT_AROUND; k++)
+		if (!p[k])
 			p[k] = leaf(mon_once(&table[k]));
-	p[index] = leaf(e);
 	COUNT(fills);
 }
 
-/* TOUR 12: A page fault of the guest's.  Walk its tables; if they allow the access, the fault
- * was only ours. */
+/*
+ * TOUR 12: A page fault of the guest's.  Walk its tables; if they allow the
+ * access, the fault was only ours.
+ */
 static __attribute__((noinline)) int walk_and_fill(u64 va, u32 access)
 {
 	struct mon_walk w;
@@ -180,36 +193,43 @@ static __attribute__((noinline)) int walk_and_fill(u64 va, u32 access)
 			return (int)w.error;
 		if (!mon_walk_mark(&w, va, 0))
 			continue;
+		if (unsync_full())
+			mon_shadow_sync();
 		i = fill(&w, va);
-		if (!i)
-			return -1;
-		make_unsync(gfn, i, index);
-		touch(i, index);
-		SPT(i)[index] = leaf(w.entry[1]) | PTE_RW | PTE_D;
+		if (i)
+			make_unsync(gfn, i, index, w.entry[1]);
 		return -1;
 	}
 	return -1;	/* the guest races with itself: let it fault again */
 }
 
 /*
- * The usual faults on a way that is remembered: there is no page, which is the guest's
- * affair, or there is one and only our entry was missing.  For all others, walk.
+ * On a way that is remembered one entry tells all.  When it is the way itself that does
+ * not allow the access, or A and D are to be set, walk: the guest may have changed it.
  */
 int mon_shadow_fault(u64 va, u32 access)
 {
 	const struct mon_path *path = mon_path(va);
-	u32 index = (u32)(va >> 12) & 511;
-	u64 e, denied;
+	u32 need = access & (PF_W | PF_U), index = (u32)(va >> 12) & 511;	/* as RW and US */
+	u64 e, gfn, nx = access & PF_I ? PTE_NX : 0;
 
-	if (!path)
+	if (!path || !path->shadow || (need & ~path->rights) || (nx & path->rights))
 		return walk_and_fill(va, access);
 	e = mon_once((const u64 *)mon_frame_ptr(path->gfn) + index);
 	if (!(e & PTE_P))
 		return 0;
-	denied = access & (PF_W | PF_U) & ~(e & path->rights);	/* the bits of RW and US */
-	if (access & PF_I)
-		denied |= (e | path->rights) & PTE_NX;
-	if (denied || !(e & PTE_A) || ((access & PF_W) && !(e & PTE_D)) || mon_gfn(e) >= VM->frames)
+	gfn = mon_gfn(e);
+	if (!(e & PTE_A) || gfn >= VM->frames)
+		return walk_and_fill(va, access);
+	if ((need & ~e) || (nx & e)) {
+		if (need != PF_W || !is_table(gfn))
+			return PF_P;
+		if (unsync_full())
+			return walk_and_fill(va, access);
+		make_unsync(gfn, path->shadow, index, e);
+		return -1;
+	}
+	if ((access & PF_W) && !(e & PTE_D))
 		return walk_and_fill(va, access);
 	fill_leaves(path->shadow, path->gfn, index, e);
 	return -1;

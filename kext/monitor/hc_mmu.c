@@ -6,7 +6,7 @@
  * keeps the host safe is that a shadow entry is made from each value by
  * shadow.c, never taken from it.
  */
-#include "mon.h"
+#include "shadow.h"
 
 /* Would the guest's entry name a frame it does not have? */
 static inline int bad_entry(u64 e)
@@ -19,11 +19,10 @@ static inline void write_entry(u64 gfn, u32 index, u64 value)
 	u64 *p = (u64 *)mon_frame_ptr(gfn) + index;
 
 	__asm__ volatile("movq %1, %0" : "=m"(*p) : "r"(value) : "memory");
-	if (FINFO(gfn)->shadow)
-		mon_shadow_write(gfn, index, value);
+	mon_shadow_write(gfn, index, value);
 }
 
-s64 mon_hc_mmu_update_one(u64 ptr, u64 value)
+static inline s64 update_one(u64 ptr, u64 value)
 {
 	u64 gfn = ptr >> 12;
 	u32 index = (u32)(ptr & 4095) >> 3, kind = ptr & 7;
@@ -41,26 +40,22 @@ s64 mon_hc_mmu_update_one(u64 ptr, u64 value)
 	return 0;
 }
 
-s64 mon_hc_mmu_update(u64 va, u32 count, u32 *done)
+static __attribute__((noinline)) s64 update_slow(u64 va)
 {
 	struct mmu_update u;
-	s64 ret;
 
-	for (*done = 0; *done < count; ++*done, va += sizeof(u)) {
-		const struct mmu_update *p = mon_at_whole(va, sizeof(u), 0);
+	if (mon_get(&u, va, sizeof(u)))
+		return -XEN_EFAULT;
+	return update_one(u.ptr, u.val);
+}
 
-		mon_work(32);		/* one frame has seven shadows at most */
-		if (mon_likely(p)) {
-			u.ptr = mon_once(&p->ptr);
-			u.val = mon_once(&p->val);
-		} else if (mon_get(&u, va, sizeof(u))) {
-			return -XEN_EFAULT;
-		}
-		ret = mon_hc_mmu_update_one(u.ptr, u.val);
-		if (ret)
-			return ret;
-	}
-	return 0;
+s64 mon_hc_mmu_update(u64 va)
+{
+	const struct mmu_update *p = (va & 4095) <= 4096 - sizeof(*p) ? mon_at_known(va, 0) : 0;
+
+	if (mon_unlikely(!p))
+		return update_slow(va);
+	return update_one(mon_once(&p->ptr), mon_once(&p->val));
 }
 
 static void flush_all(void)
@@ -71,24 +66,31 @@ static void flush_all(void)
 	V->reload = 1;
 }
 
+static __attribute__((noinline)) s64 update_va_slow(u64 va, u64 value)
+{
+	struct mon_walk w;
+
+	mon_walk(&w, va, 0);
+	if (w.reached != 1)
+		return -XEN_EINVAL;
+	mon_path_remember(&w, va, 0);
+	write_entry(mon_walk_table(&w, 1), (u32)(va >> 12) & 511, value);
+	return 0;
+}
+
 s64 mon_hc_update_va(u64 va, u64 value, u64 flags)
 {
 	const struct mon_path *path = mon_path(va);
-	u64 gfn;
+	s64 ret = 0;
 
 	if (bad_entry(value))
 		return -XEN_EINVAL;
-	if (path) {
-		gfn = path->gfn;
-	} else {
-		struct mon_walk w;
-
-		mon_walk(&w, va, 0);
-		if (w.reached != 1)
-			return -XEN_EINVAL;
-		gfn = mon_walk_table(&w, 1);
-	}
-	write_entry(gfn, (u32)(va >> 12) & 511, value);
+	if (mon_likely(path))
+		write_entry(path->gfn, (u32)(va >> 12) & 511, value);
+	else
+		ret = update_va_slow(va, value);
+	if (ret)
+		return ret;
 	switch (flags & UVMF_FLUSHTYPE_MASK) {
 	case UVMF_TLB_FLUSH:
 		flush_all();
@@ -120,11 +122,10 @@ static s64 copy_page(u64 to, u64 from)
 	return 0;
 }
 
-static s64 ext_one(const struct mmuext_op *op)
+/* arg1 is a frame or an address; frames above RAM are shared: never a table. */
+static s64 ext_one(u32 cmd, u64 gfn, u64 arg2)
 {
-	u64 gfn = op->arg1.mfn;		/* frames above RAM are shared: never a table */
-
-	switch (op->cmd) {
+	switch (cmd) {
 	case MMUEXT_PIN_L1_TABLE:
 	case MMUEXT_PIN_L2_TABLE:
 	case MMUEXT_PIN_L3_TABLE:
@@ -158,41 +159,30 @@ static s64 ext_one(const struct mmuext_op *op)
 	case MMUEXT_INVLPG_LOCAL:
 	case MMUEXT_INVLPG_MULTI:
 	case MMUEXT_INVLPG_ALL:
-		mon_shadow_sync_va(op->arg1.linear_addr);
+		mon_shadow_sync_va(gfn);
 		return 0;
 	case MMUEXT_FLUSH_CACHE:
 	case MMUEXT_FLUSH_CACHE_GLOBAL:
 		return 0;		/* guests have no devices that bypass the cache */
 	case MMUEXT_SET_LDT:
-		return mon_set_ldt(op->arg1.linear_addr, op->arg2.nr_ents);
+		return mon_set_ldt(gfn, (u32)arg2);
 	case MMUEXT_CLEAR_PAGE:
 		return clear_page(gfn);
 	case MMUEXT_COPY_PAGE:
-		return copy_page(gfn, op->arg2.src_mfn);
+		return copy_page(gfn, arg2);
 	default:
 		return -XEN_ENOSYS;
 	}
 }
 
-s64 mon_hc_mmuext(u64 va, u32 count, u32 *done)
+s64 mon_hc_mmuext(u64 va)
 {
+	const volatile struct mmuext_op *p = mon_at_whole(va, sizeof(*p), 0);
 	struct mmuext_op op;
-	s64 ret;
 
-	for (*done = 0; *done < count; ++*done, va += sizeof(op)) {
-		const volatile struct mmuext_op *p = mon_at_whole(va, sizeof(op), 0);
-
-		mon_work(80);		/* a page cleared or copied, at most */
-		if (mon_likely(p)) {
-			op.cmd = p->cmd;
-			op.arg1.mfn = p->arg1.mfn;
-			op.arg2.src_mfn = p->arg2.src_mfn;
-		} else if (mon_get(&op, va, sizeof(op))) {
-			return -XEN_EFAULT;
-		}
-		ret = ext_one(&op);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	if (mon_likely(p))
+		return ext_one(p->cmd, p->arg1.mfn, p->arg2.src_mfn);
+	if (mon_get(&op, va, sizeof(op)))
+		return -XEN_EFAULT;
+	return ext_one(op.cmd, op.arg1.mfn, op.arg2.src_mfn);
 }

@@ -257,16 +257,23 @@ static void again(struct mon_frame *f, u64 op)
  * mmu_update and mmuext_op take arrays.  A call asks for a slice by itself and,
  * when more is left, for another turn; `done` accumulates in guest memory.
  */
-static s64 batch(struct mon_frame *f, u64 op, u64 va, u64 count, u64 done_va, u64 size)
+static s64 batch(struct mon_frame *f, u64 op, u64 va, u64 count, u64 done_va)
 {
-	u32 done = 0, total = 0, left = (u32)count & ~0x80000000u;
+	int update = op == __HYPERVISOR_mmu_update;
+	u64 size = update ? sizeof(struct mmu_update) : sizeof(struct mmuext_op);
+	u32 done, total = 0, left = (u32)count & ~0x80000000u;
 	u32 slice = mon_min(left, MMU_SLICE);
-	s64 ret;
+	s64 ret = 0;
 
 	if ((count & 0x80000000u) && done_va && mon_get(&total, done_va, sizeof(total)))
 		return -XEN_EFAULT;
-	ret = op == __HYPERVISOR_mmu_update ? mon_hc_mmu_update(va, slice, &done)
-					    : mon_hc_mmuext(va, slice, &done);
+	for (done = 0; done < slice; done++, va += size) {
+		/* One frame has seven shadows at most; a page is cleared or copied, at most. */
+		mon_work(update ? 32 : 80);
+		ret = update ? mon_hc_mmu_update(va) : mon_hc_mmuext(va);
+		if (ret)
+			break;
+	}
 	total += done;
 	if (done_va && mon_put(done_va, &total, sizeof(total)))
 		return -XEN_EFAULT;
@@ -274,25 +281,24 @@ static s64 batch(struct mon_frame *f, u64 op, u64 va, u64 count, u64 done_va, u6
 		return ret;
 	if (!f)
 		return -XEN_EAGAIN;
-	f->rdi = va + slice * size;
+	f->rdi = va;
 	f->rsi = (left - slice) | 0x80000000u;
 	again(f, op);
 	return (s64)f->rax;
 }
 
-/* No call that is served has more than three arguments that matter. */
-u64 mon_do_hypercall(struct mon_frame *f, u64 op, u64 a, u64 b, u64 c)
+/* The usual ones: a single element, and nobody asks how many were done. */
+static inline int single(u64 count, u64 done_va)
 {
-	/* What fork, exec and every switch of tasks ask. */
-	if (op == __HYPERVISOR_update_va_mapping)
-		return (u64)mon_hc_update_va(a, b, c);
-	if (op == __HYPERVISOR_mmuext_op)
-		return (u64)batch(f, op, a, b, c, sizeof(struct mmuext_op));
-	if (op == __HYPERVISOR_mmu_update)
-		return (u64)batch(f, op, a, b, c, sizeof(struct mmu_update));
-	if (op == __HYPERVISOR_stack_switch)
-		return (u64)stack_switch(b);
+	return (u32)count == 1 && !done_va;
+}
+
+static u64 rare_hypercall(struct mon_frame *f, u64 op, u64 a, u64 b, u64 c)
+{
 	switch (op) {
+	case __HYPERVISOR_mmuext_op:
+	case __HYPERVISOR_mmu_update:
+		return (u64)batch(f, op, a, b, c);
 	case __HYPERVISOR_set_trap_table:
 		return (u64)set_trap_table(a);
 	case __HYPERVISOR_set_gdt:
@@ -341,14 +347,33 @@ u64 mon_do_hypercall(struct mon_frame *f, u64 op, u64 a, u64 b, u64 c)
 	}
 }
 
+/*
+ * No call that is served has more than three arguments that matter.  First what fork,
+ * exec and every switch of tasks ask.
+ */
+static inline u64 do_hypercall(struct mon_frame *f, u64 op, u64 a, u64 b, u64 c)
+{
+	if (op == __HYPERVISOR_update_va_mapping)
+		return (u64)mon_hc_update_va(a, b, c);
+	if (op == __HYPERVISOR_mmuext_op && single(b, c))
+		return (u64)mon_hc_mmuext(a);
+	if (op == __HYPERVISOR_mmu_update && single(b, c))
+		return (u64)mon_hc_mmu_update(a);
+	if (op == __HYPERVISOR_set_segment_base)
+		return (u64)mon_hc_segment_base((u32)a, b);
+	if (op == __HYPERVISOR_stack_switch)
+		return (u64)stack_switch(b);
+	return rare_hypercall(f, op, a, b, c);
+}
+
 /* One level deep: a multicall inside a multicall is refused. */
-static u64 multicall(struct mon_frame *f, u64 va, u64 count)
+static __attribute__((noinline)) u64 multicall(struct mon_frame *f, u64 va, u64 count)
 {
 	u32 n;
 
 	for (n = 0; n < count; n++, va += sizeof(struct multicall_entry)) {
 		volatile struct multicall_entry *p;
-		struct multicall_entry m;
+		u64 op, a, b, c, result, generation;
 
 		if (n == MULTICALL_SLICE) {
 			f->rdi = va;
@@ -356,27 +381,36 @@ static u64 multicall(struct mon_frame *f, u64 va, u64 count)
 			again(f, __HYPERVISOR_multicall);
 			return f->rax;
 		}
-		mon_work(40);
-		p = mon_at_whole(va, sizeof(m), PF_W);
+		mon_work(40 + 80);
+		p = mon_at_whole(va, sizeof(*p), PF_W);
+		generation = V->path_generation;
 		if (mon_likely(p)) {
-			m.op = p->op;
-			m.args[0] = p->args[0];
-			m.args[1] = p->args[1];
-			m.args[2] = p->args[2];
-		} else if (mon_get(&m, va, sizeof(m))) {
-			return (u64)-XEN_EFAULT;
+			op = p->op;
+			a = p->args[0];
+			b = p->args[1];
+			c = p->args[2];
+		} else {
+			struct multicall_entry m;
+
+			if (mon_get(&m, va, sizeof(m)))
+				return (u64)-XEN_EFAULT;
+			op = m.op;
+			a = m.args[0];
+			b = m.args[1];
+			c = m.args[2];
 		}
-		if (m.op == __HYPERVISOR_multicall || m.op == __HYPERVISOR_iret)
-			m.result = (u64)-XEN_EINVAL;
+		if (mon_unlikely(op == __HYPERVISOR_multicall || op == __HYPERVISOR_iret))
+			result = (u64)-XEN_EINVAL;
 		else
-			m.result = mon_do_hypercall(0, m.op, m.args[0], m.args[1], m.args[2]);
-		p = mon_at_whole(va, sizeof(m), PF_W);	/* the call may have moved it */
+			result = do_hypercall(0, op, a, b, c);
+		if (mon_unlikely(generation != V->path_generation))	/* there was a flush */
+			p = mon_at_whole(va, sizeof(*p), PF_W);
 		if (mon_likely(p))
-			p->result = m.result;
+			p->result = result;
 		else if (mon_put(va + __builtin_offsetof(struct multicall_entry, result),
-				 &m.result, sizeof(m.result)))
+				 &result, sizeof(result)))
 			return (u64)-XEN_EFAULT;
-		if (V->dead)
+		if (mon_unlikely(V->dead))
 			return 0;
 	}
 	return 0;
@@ -409,33 +443,6 @@ s64 mon_hc_iret(struct mon_frame *f)
 }
 
 /*
- * Most calls by far are one page-table entry, with nobody asking how many were
- * done: the short way for those.
- */
-static inline int one_update(struct mon_frame *f)
-{
-	const struct mmu_update *u;
-
-	if ((u32)f->rsi != 1 || f->rdx)
-		return 0;
-	u = mon_at_whole(f->rdi, sizeof(*u), 0);
-	if (!u)
-		return 0;
-	f->rax = (u64)mon_hc_mmu_update_one(mon_once(&u->ptr), mon_once(&u->val));
-	return 1;
-}
-
-static __attribute__((noinline)) void other(struct mon_frame *f, u32 op)
-{
-	if (op == __HYPERVISOR_multicall)
-		f->rax = multicall(f, f->rdi, (u32)f->rsi);
-	else if (op == __HYPERVISOR_iret)
-		mon_hc_iret(f);
-	else
-		f->rax = mon_do_hypercall(f, op, f->rdi, f->rsi, f->rdx);
-}
-
-/*
  * TOUR 15: A hypercall.  entry.S fills in a frame without the registers that C
  * keeps (rbx, rbp, r12 to r15): nothing below may look at those.
  */
@@ -445,7 +452,13 @@ void mon_hypercall(struct mon_frame *f)
 
 	mon_off();
 	COUNT(hypercalls);
-	if (op != __HYPERVISOR_mmu_update || !one_update(f))
-		other(f, op);
+	if (mon_likely(op == __HYPERVISOR_mmu_update && single(f->rsi, f->rdx)))
+		f->rax = (u64)mon_hc_mmu_update(f->rdi);
+	else if (op == __HYPERVISOR_iret)
+		mon_hc_iret(f);
+	else if (op == __HYPERVISOR_multicall)
+		f->rax = multicall(f, f->rdi, (u32)f->rsi);
+	else
+		f->rax = do_hypercall(f, op, f->rdi, f->rsi, f->rdx);
 	mon_leave(f);
 }

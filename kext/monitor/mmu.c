@@ -30,13 +30,11 @@
 			w->reached = (level);					\
 			goto reserved;						\
 		}								\
-		all &= e;							\
-		any |= e;							\
 	} while (0)
 
-int mon_walk(struct mon_walk *w, u64 va, u32 access)
+__attribute__((noinline)) int mon_walk(struct mon_walk *w, u64 va, u32 access)
 {
-	u64 e = V->cr3_gfn << 12, ram = VM->ram_pages, all = ~0ull, any = 0;
+	u64 e = V->cr3_gfn << 12, ram = VM->ram_pages;
 
 	w->entry[5] = e;
 	w->complete = 0;
@@ -54,11 +52,10 @@ int mon_walk(struct mon_walk *w, u64 va, u32 access)
 	w->error = PF_P;
 	if (mon_gfn(e) >= VM->frames)
 		goto reserved;
-	if ((access & PF_W) && !(all & PTE_RW))
+	/* PF_W and PF_U are the bits of RW and US. */
+	if (access & (PF_W | PF_U) & ~(e & w->entry[2] & w->entry[3] & w->entry[4]))
 		return 0;
-	if ((access & PF_U) && !(all & PTE_US))
-		return 0;
-	if ((access & PF_I) && (any & PTE_NX))
+	if ((access & PF_I) && ((e | w->entry[2] | w->entry[3] | w->entry[4]) & PTE_NX))
 		return 0;
 	return 1;
 reserved:
@@ -95,6 +92,18 @@ int mon_walk_mark_slow(struct mon_walk *w, u64 va, u32 access)
 	return 1;
 }
 
+void mon_path_remember(const struct mon_walk *w, u64 va, u32 shadow)
+{
+	const u64 *e = w->entry;
+	struct mon_path *p = mon_path_slot(va);
+
+	p->generation = V->path_generation;
+	p->region = va >> 21;
+	p->rights = (e[2] & e[3] & e[4] & (PTE_RW | PTE_US)) | ((e[2] | e[3] | e[4]) & PTE_NX);
+	p->gfn = (u32)mon_walk_table(w, 1);
+	p->shadow = shadow;
+}
+
 /* A pointer to guest memory at va, good to the end of its page; NULL: not accessible. */
 static u8 *at_va(u64 va, u32 access)
 {
@@ -112,7 +121,7 @@ static u8 *at_va(u64 va, u32 access)
 
 void *mon_at_slow(u64 va, u32 access)
 {
-	struct mon_tlb *t = &V->tlb[(va >> 12) % MON_TLB_SIZE];
+	struct mon_tlb *t = mon_tlb_slot(va);
 	u8 *p = at_va(va, access);
 
 	if (p && (s64)va < 0) {

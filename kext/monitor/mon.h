@@ -185,7 +185,13 @@ void mon_measure(u64 what);	/* they go on again in a moment */
  */
 static inline void *mon_frame_ptr(u64 gfn)
 {
-	return gfn < VM->frames ? (void *)(MON_PHYS + (gfn << 12)) : 0;
+	void *p = (void *)(MON_PHYS + (gfn << 12));
+
+	if (gfn >= VM->frames)
+		return 0;
+	if (!p)
+		__builtin_unreachable();	/* saves the callers a comparison */
+	return p;
 }
 
 /* Host frame, as an entry's address bits; gfn must be checked. */
@@ -244,14 +250,30 @@ void mon_tlb_init(void);
  * A pointer to the guest kernel's va, good to the end of its page; NULL: it could
  * not access that itself.  access: 0 or PF_W.
  */
-static inline void *mon_at(u64 va, u32 access)
+static inline struct mon_tlb *mon_tlb_slot(u64 va)
 {
-	const struct mon_tlb *t = &V->tlb[(va >> 12) % MON_TLB_SIZE];
+	const u64 size = sizeof(struct mon_tlb);
+
+	/* (va >> 12) % MON_TLB_SIZE, at once in bytes */
+	return (struct mon_tlb *)((u8 *)V->tlb + (va / (4096 / size) & (MON_TLB_SIZE - 1) * size));
+}
+
+/* What is remembered of it; NULL: nothing, which says nothing. */
+static inline void *mon_at_known(u64 va, u32 access)
+{
+	const struct mon_tlb *t = mon_tlb_slot(va);
 	u64 want = (va & ~4095ull) | V->tlb_generation;
 
-	if ((access & PF_W ? t->tag : t->tag | MON_TLB_WRITE) == want)
+	if (mon_likely((access & PF_W ? t->tag : t->tag | MON_TLB_WRITE) == want))
 		return (void *)(va + t->offset);
-	return mon_at_slow(va, access);
+	return 0;
+}
+
+static inline void *mon_at(u64 va, u32 access)
+{
+	void *p = mon_at_known(va, access);
+
+	return mon_likely(p) ? p : mon_at_slow(va, access);
 }
 
 /* NULL also if there are no `bytes` of it before the page's end. */
@@ -274,6 +296,9 @@ static inline struct mon_path *mon_path_slot(u64 va)
 	return &V->paths[(va >> 21) % MON_PATHS];
 }
 
+/* Remember a walk that found the last-level table; shadow: ours, 0 if that is not known. */
+void mon_path_remember(const struct mon_walk *w, u64 va, u32 shadow);
+
 /* The remembered way to va's last-level table; NULL: walk. */
 static inline const struct mon_path *mon_path(u64 va)
 {
@@ -284,7 +309,15 @@ static inline const struct mon_path *mon_path(u64 va)
 
 /* A fault of the guest's at va; -1: resolved, else the guest's own, and its PF_P and PF_RSVD. */
 int mon_shadow_fault(u64 va, u32 access);
-void mon_shadow_write(u64 gfn, u32 index, u64 value);	/* a guest entry changed */
+
+/* Is it known without a walk that the guest has no page at va? */
+static inline int mon_shadow_absent(u64 va)
+{
+	const struct mon_path *p = mon_path(va);
+
+	return p && !(mon_once((const u64 *)mon_frame_ptr(p->gfn) + ((va >> 12) & 511)) & PTE_P);
+}
+
 void mon_shadow_drop_frame(u64 gfn);
 void mon_shadow_new_base(u64 gfn);
 void mon_shadow_sync(void);			/* before the guest may rely on a flush */
@@ -306,15 +339,28 @@ void mon_trap_ring0(struct mon_frame *f);
 void mon_inject(struct mon_frame *f, u32 vector, int has_error, u32 error);
 void mon_bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask);
 void mon_kill(const char *why, u64 a, u64 b);
-void mon_leave(struct mon_frame *f);		/* last C before the guest runs */
+void mon_attend(struct mon_frame *f);
 void mon_trace(u32 what, u64 a, u64 b, u64 c, u64 d);
+
+/* The CPU state that the guest will see. */
+static inline void mon_set_state(struct mon_frame *f)
+{
+	f->rflags = (f->rflags & FLAG_USER) | FLAG_IF | 2;
+	ENTRY->user_mode = f->cs & 2;		/* ring 3, not 1 */
+}
+
+/* The last C before the guest runs: that, and what is pending, which may change it. */
+static inline void mon_leave(struct mon_frame *f)
+{
+	mon_set_state(f);
+	if (mon_unlikely(V->attention || VINFO->evtchn_upcall_pending))
+		mon_attend(f);
+}
 
 /* hypercall.c */
 void mon_hypercall(struct mon_frame *f);
-u64 mon_do_hypercall(struct mon_frame *f, u64 op, u64 a, u64 b, u64 c);
-s64 mon_hc_mmu_update(u64 va, u32 count, u32 *done);
-s64 mon_hc_mmuext(u64 va, u32 count, u32 *done);
-s64 mon_hc_mmu_update_one(u64 ptr, u64 value);
+s64 mon_hc_mmu_update(u64 va);			/* one of the array; so too mmuext */
+s64 mon_hc_mmuext(u64 va);
 s64 mon_hc_update_va(u64 va, u64 value, u64 flags);
 s64 mon_hc_set_gdt(u64 frames, u32 entries);
 s64 mon_hc_update_descriptor(u64 ma, u64 desc);

@@ -96,7 +96,8 @@ void mon_shadow_link(u32 i, u32 index, u64 e, u32 c)
 
 	if (*p == want)
 		return;
-	mon_paths_forget();
+	if (*p)
+		mon_paths_forget();
 	if (*p && child_of(*p) != c)
 		unlink_entry(i, index);
 	if (!*p) {
@@ -122,11 +123,11 @@ static void release(u32 i)
 {
 	struct mon_shadow *s = S(i);
 	u32 *link = &FINFO(s->gfn)->shadow, first, k, work = 8;
-	u64 bits;
+	u64 bits, *p;
 
 	for_each_group(i, bits, first)
-		for (k = 0, work += 4; k < 8; k++)
-			SPT(i)[first + k] = 0;
+		for (k = 0, p = SPT(i) + first, work += 4; k < 8; k++)
+			p[k] = 0;
 	while (*link && *link != i)
 		link = &S(*link)->next;
 	if (*link)
@@ -183,9 +184,13 @@ static void drop(u32 i)
 		unlink_parents(i);
 	if (s->level > 1 && s->level <= 4)
 		for_each_group(i, bits, first) {
-			for (k = first; k < first + 8 && s->present; k++)
-				if ((SPT(i)[k] & PTE_P) && k != MON_SLOT_OF(s->level))
-					unlink_entry(i, k);
+			const u64 *p = SPT(i) + first;
+
+			for (k = 0; k < 8; k++)
+				if ((p[k] & PTE_P) && first + k != MON_SLOT_OF(s->level))
+					unlink_entry(i, first + k);
+			if (!s->present)
+				break;
 			mon_work(40);
 		}
 	release(i);
@@ -271,7 +276,7 @@ void mon_shadow_update(u32 i, u32 index, u64 e)
 		unlink_entry(i, index);
 }
 
-static __attribute__((noinline)) void write_all(u64 gfn, u32 index, u64 value)
+void mon_shadow_write_all(u64 gfn, u32 index, u64 value)
 {
 	u32 i, next;
 
@@ -279,16 +284,6 @@ static __attribute__((noinline)) void write_all(u64 gfn, u32 index, u64 value)
 		next = S(i)->next;
 		mon_shadow_update(i, index, value);
 	}
-}
-
-void mon_shadow_write(u64 gfn, u32 index, u64 value)
-{
-	u32 i = FINFO(gfn)->shadow;
-
-	if (mon_likely(S(i)->level == 1 && !S(i)->next))	/* nearly always */
-		set_leaf(i, index, value);
-	else
-		write_all(gfn, index, value);
 }
 
 void mon_shadow_drop_frame(u64 gfn)

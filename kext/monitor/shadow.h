@@ -48,7 +48,7 @@ static inline u64 leaf(u64 e)
 
 	if ((e & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || gfn >= VM->frames)
 		return 0;
-	spte = mon_frame_addr(gfn) | PTE_P | PTE_A | (e & (PTE_US | PTE_NX));
+	spte = mon_frame_addr(gfn) | (e & (PTE_P | PTE_A | PTE_US | PTE_NX));
 	if ((e & (PTE_RW | PTE_D)) == (PTE_RW | PTE_D))
 		spte |= PTE_RW | PTE_D;
 	return spte;
@@ -70,6 +70,21 @@ static inline void set_leaf(u32 i, u32 index, u64 e)
 static inline int is_table(u64 gfn)
 {
 	return FINFO(gfn)->shadow || (FINFO(gfn)->flags & MON_F_PINNED);
+}
+
+void mon_shadow_write_all(u64 gfn, u32 index, u64 value);
+
+/* The guest's entry `index` of table gfn is now value. */
+static inline void mon_shadow_write(u64 gfn, u32 index, u64 value)
+{
+	u32 i = FINFO(gfn)->shadow;
+
+	if (!i)
+		return;
+	if (mon_likely(S(i)->level == 1 && !S(i)->next))	/* nearly always */
+		set_leaf(i, index, value);
+	else
+		mon_shadow_write_all(gfn, index, value);
 }
 
 u32 mon_shadow_child(u64 gfn, u8 level);	/* the shadow of a table, new if need be; 0: none left */

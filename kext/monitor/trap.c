@@ -85,53 +85,29 @@ void mon_kill(const char *why, u64 a, u64 b)
 	mon_trace('K', a, b, 0, 0);
 }
 
-/*
- * Deliver to the guest kernel at rip, as Xen does: rcx, r11, [error], rip,
- * cs | mask << 32, rflags with IF = !mask, rsp, ss on its kernel stack.
- */
-static inline __attribute__((always_inline))
-void bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask)
+static inline u64 bounce_flags(const struct mon_frame *f)
 {
-	u64 flags = (f->rflags & ~(FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_VM)) | 2 | (u64)V->iopl << 12;
-	volatile struct vcpu_info *vinfo = VINFO;
-	const u64 n = has_error ? 8 : 7;
-	u64 spare[8], sp, cs, ss, *to;
-	int from_user = mon_user(f);
+	return (f->rflags & ~(FLAG_IF | FLAG_IOPL | FLAG_NT | FLAG_VM)) | 2 | (u64)V->iopl << 12;
+}
 
-	if (mon_likely(from_user)) {
-		sp = GATE->kernel_sp - n * 8;
-		cs = f->cs;
-		ss = f->ss;
-		flags |= FLAG_IF;
-	} else {
-		u64 was = vinfo->evtchn_upcall_mask;
-
-		sp = (f->rsp & ~15ull) - n * 8;
-		cs = (f->cs == MON_KERNEL_CS ? FLAT_KERNEL_CS & ~3ull : f->cs & ~3ull) | was << 32;
-		ss = FLAT_KERNEL_SS;
-		flags |= was ? 0 : FLAG_IF;
-	}
-	to = mon_at_whole(sp, sizeof(spare), PF_W);
-	if (mon_unlikely(!to))
-		to = spare;
-	to[0] = f->rcx;
-	to[1] = f->r11;
+/* What the guest kernel finds on its stack: 7 words, or 8 with an error code. */
+static inline void frame_words(u64 *to, const struct mon_frame *f, int has_error, u32 error,
+			       u64 cs, u64 flags, u64 ss)
+{
+	*to++ = f->rcx;
+	*to++ = f->r11;
 	if (has_error)
-		to[2] = error;
-	to[n - 5] = f->rip;
-	to[n - 4] = cs;
-	to[n - 3] = flags;
-	to[n - 2] = f->rsp;
-	to[n - 1] = ss;
-	if (mon_unlikely(to == spare)) {
-		u64 fault_va = sp;
+		*to++ = error;
+	*to++ = f->rip;
+	*to++ = cs;
+	*to++ = flags;
+	*to++ = f->rsp;
+	*to = ss;
+}
 
-		if (mon_copy_to(sp, spare, n * 8, 0, &fault_va)) {
-			mon_kill("the guest kernel's stack at % is not writable (delivering to %)",
-				 fault_va, rip);
-			return;
-		}
-	}
+/* The guest kernel runs next, at rip. */
+static inline void to_kernel(struct mon_frame *f, u64 rip, u64 sp, int from_user, int mask)
+{
 	if (from_user)
 		__asm__ volatile("swapgs" : : : "memory");
 	f->rip = rip;
@@ -140,16 +116,47 @@ void bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask)
 	f->ss = MON_KERNEL_DS;
 	f->rflags &= ~(FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_DF);
 	if (mask)
-		vinfo->evtchn_upcall_mask = 1;
+		VINFO->evtchn_upcall_mask = 1;
 	COUNT(injected);
 }
 
+/*
+ * Deliver to the guest kernel at rip, as Xen does: rcx, r11, [error], rip,
+ * cs | mask << 32, rflags with IF = !mask, rsp, ss on its kernel stack.
+ */
 void mon_bounce(struct mon_frame *f, u64 rip, int has_error, u32 error, int mask)
 {
-	if (has_error)
-		bounce(f, rip, 1, error, mask);
-	else
-		bounce(f, rip, 0, 0, mask);
+	u64 bytes = has_error ? 64 : 56, flags = bounce_flags(f), sp, cs, ss, *to;
+	int from_user = mon_user(f);
+
+	if (from_user) {
+		sp = GATE->kernel_sp;
+		cs = f->cs;
+		ss = f->ss;
+		flags |= FLAG_IF;
+	} else {
+		u64 was = VINFO->evtchn_upcall_mask;
+
+		sp = f->rsp & ~15ull;
+		cs = (f->cs == MON_KERNEL_CS ? FLAT_KERNEL_CS & ~3ull : f->cs & ~3ull) | was << 32;
+		ss = FLAT_KERNEL_SS;
+		flags |= was ? 0 : FLAG_IF;
+	}
+	sp -= bytes;
+	to = mon_at_whole(sp, bytes, PF_W);
+	if (mon_likely(to)) {
+		frame_words(to, f, has_error, error, cs, flags, ss);
+	} else {
+		u64 words[8], fault_va;
+
+		frame_words(words, f, has_error, error, cs, flags, ss);
+		if (mon_copy_to(sp, words, bytes, 0, &fault_va)) {
+			mon_kill("the guest kernel's stack at % is not writable (delivering to %)",
+				 fault_va, rip);
+			return;
+		}
+	}
+	to_kernel(f, rip, sp, from_user, mask);
 }
 
 static void no_handler(const struct mon_frame *f, u32 vector)
@@ -167,31 +174,45 @@ void mon_inject(struct mon_frame *f, u32 vector, int has_error, u32 error)
 		mon_bounce(f, t->address, has_error, error, t->mask);
 }
 
+static __attribute__((noinline)) void page_fault(struct mon_frame *f, u64 va, u32 access)
+{
+	int error = mon_shadow_fault(va, access);
+
+	if (error >= 0) {
+		VINFO->arch.cr2 = va;
+		mon_inject(f, 14, 1, (u32)error | access);
+	}
+	mon_leave(f);
+}
+
 /*
  * A page fault: the commonest trap has a way of its own.  entry.S fills in a frame
  * without the registers that C keeps (rbx, rbp, r12 to r15): nothing below may look at
- * those.
+ * those.  A program's access to a page that it has not got yet, with everything known
+ * that is needed to tell the guest so, calls nothing here.
  */
 void mon_page_fault(struct mon_frame *f)
 {
+	const struct mon_trap *t = &V->traps[14];
 	u32 access = (u32)f->error & (PF_W | PF_I);
-	u64 va = read_cr2();
-	int error;
+	u64 va = read_cr2(), sp, *to;
 
 	mon_off();
 	COUNT(page_faults);
-	if (mon_user(f))
-		access |= PF_U;
-	error = mon_shadow_fault(va, access);
-	if (error >= 0) {
-		const struct mon_trap *t = &V->traps[14];
-
-		VINFO->arch.cr2 = va;
-		if (mon_likely(t->address))
-			bounce(f, t->address, 1, (u32)error | access, t->mask);
-		else
-			no_handler(f, 14);
+	if (mon_unlikely(!mon_user(f))) {
+		page_fault(f, va, access);
+		return;
 	}
+	access |= PF_U;
+	sp = GATE->kernel_sp - 8 * 8;
+	to = (sp & 4095) <= 4096 - 8 * 8 ? mon_at_known(sp, PF_W) : 0;
+	if (mon_unlikely(!to || !t->address || !mon_shadow_absent(va))) {
+		page_fault(f, va, access);
+		return;
+	}
+	VINFO->arch.cr2 = va;
+	frame_words(to, f, 1, access, f->cs, bounce_flags(f) | FLAG_IF, f->ss);
+	to_kernel(f, t->address, sp, 1, t->mask);
 	mon_leave(f);
 }
 
@@ -356,7 +377,7 @@ void mon_trap_ring0(struct mon_frame *f)
 }
 
 /* What cannot wait until the guest's next trap; rare, so out of the way. */
-static __attribute__((noinline)) void attend(struct mon_frame *f)
+void mon_attend(struct mon_frame *f)
 {
 	for (;;) {
 		if (V->dead)
@@ -371,15 +392,7 @@ static __attribute__((noinline)) void attend(struct mon_frame *f)
 		else
 			break;
 	}
+	mon_set_state(f);
 	if (V->measuring)
 		mon_measure(f->rip);
-}
-
-/* The last C before the guest runs: what is pending, and the CPU state it will see. */
-void mon_leave(struct mon_frame *f)
-{
-	if (mon_unlikely(V->attention || VINFO->evtchn_upcall_pending))
-		attend(f);
-	f->rflags = (f->rflags & FLAG_USER) | FLAG_IF | 2;
-	ENTRY->user_mode = f->cs & 2;		/* ring 3, not 1 */
 }

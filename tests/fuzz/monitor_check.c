@@ -158,6 +158,8 @@ static void check_paths(void)
 		if (p->generation != V->path_generation)
 			continue;
 		MUST(mon_guest_va(va) && p->region % MON_PATHS == n && p->gfn < VM->ram_pages);
+		if (!p->shadow)
+			continue;
 		for (int level = 4; level > 1; level--) {
 			u64 s = SPT(i)[va >> (3 + 9 * level) & 511];
 
