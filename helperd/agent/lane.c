@@ -27,6 +27,7 @@ struct lane_head {			/* xenstore's, in the machine's byte order */
 static int lane_fd = -1, lane_poll = -1;
 static bool lane_broken;		/* it has failed once: never again */
 static bool lane_asked;			/* an answer is under way */
+static bool lane_again;			/* it may be an empty one from before the last FETCH */
 static struct frame_in lane_in;
 static union {
 	struct lane_head head;
@@ -40,7 +41,7 @@ void lane_begin(void)
 	if (lane_fd >= 0)
 		close(lane_fd);
 	lane_fd = lane_broken ? -1 : open(LANE_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	lane_asked = false;
+	lane_asked = lane_again = false;
 	lane_have = 0;
 	memset(&lane_in, 0, sizeof(lane_in));
 }
@@ -63,6 +64,7 @@ static void lane_ask(void)
 		char node[sizeof(FRAME_LANE_NODE)];
 	} __attribute__((packed)) ask = { { LANE_XS_READ, 1, 0, sizeof(FRAME_LANE_NODE) }, FRAME_LANE_NODE };
 
+	lane_again = false;
 	if (write(lane_fd, &ask, sizeof(ask)) != sizeof(ask))
 		lane_fail();
 	else
@@ -71,6 +73,7 @@ static void lane_ask(void)
 
 void lane_fetch(void)
 {
+	lane_again = true;
 	if (lane_fd >= 0 && !lane_asked)
 		lane_ask();
 }
@@ -104,8 +107,11 @@ void lane_run(const struct agent_polls *p)
 	}
 	lane_have = 0;
 	lane_asked = false;
-	if (!lane_answer.head.len)
+	if (!lane_answer.head.len) {
+		if (lane_again)
+			lane_ask();
 		return;
+	}
 	/* The next question is under way while this answer is worked on. */
 	lane_ask();
 	if (lane_fd < 0)

@@ -69,6 +69,12 @@ async function hard(): Promise<void> {
   );
   require(whole.code === 0, `${MUCH} bytes through stdin and back`);
 
+  // Each line finds the agent about to wait: none may be left lying.
+  const trickle = await sh(
+    `(for i in $(seq 300); do echo $i; sleep 0.01; done) | timeout 120 ${colinux} exec -- cat | wc -l`,
+  );
+  require(trickle.out.trim() === "300", `300 lines, one by one: ${trickle.out}`);
+
   const numbers = Array.from({ length: 20 }, (_, i) => i);
   const many = await Promise.all(
     numbers.map((i) => box.colinux("exec", "--", "sh", "-c", `sleep 2; echo ${i}; exit ${i}`)),
@@ -134,6 +140,7 @@ async function copy(): Promise<void> {
   const sh = (script: string) => box.run(["sh", "-c", `cd ${box.home} && ${script}`]);
   await sh(
     "mkdir -p 'tree/a b/empty' && head -c 300000 /dev/urandom >'tree/a b/data' && : >tree/nothing && " +
+      "seq 100000 >tree/lines && " +
       "ln -s ../nothing 'tree/a b/link' && ln -s /nowhere tree/dangling && chmod 640 tree/nothing && " +
       "chmod 710 'tree/a b' && touch -d '2001-02-03 04:05:06' tree/nothing 'tree/a b'",
   );
@@ -156,7 +163,7 @@ async function copy(): Promise<void> {
 
   // A file takes a file's place only when it is whole.
   await box.must("exec", "--", "sh", "-c", "echo old >/root/file");
-  const cut = await box.colinux("cp", "--timeout", "4s", "/dev/zero", ":/root/file");
+  const cut = await box.colinux("cp", "--timeout", "4s", "/dev/urandom", ":/root/file");
   require(cut.code === 75, `an endless file: exit code ${cut.code}`);
   await sh(
     'until [ "$(' + `${BUILD}/bin/colinux exec -- ls -A /root)` +
@@ -166,8 +173,8 @@ async function copy(): Promise<void> {
   await box.input("from stdin\n", "cp", "-", ":/root/file");
   require((await box.must("cp", ":/root/file", "-")).out === "from stdin\n", "stdin to a file");
   await box.write("mine", "mine\n");
-  await box.must("exec", "--", "sh", "-c", "head -c 100000000 /dev/zero >/tmp/zeros");
-  await box.colinux("cp", "--timeout", "2s", ":/tmp/zeros", `${box.home}/mine`);
+  await box.must("exec", "--", "sh", "-c", "head -c 30000000 /dev/urandom >/tmp/noise");
+  await box.colinux("cp", "--timeout", "2s", ":/tmp/noise", `${box.home}/mine`);
   require(await Deno.readTextFile(`${box.home}/mine`) === "mine\n", "the old file here stands");
   require(!(await sh("ls -A")).out.includes(".colinux-"), "nothing half is left here");
 
