@@ -98,7 +98,8 @@ export async function toGuest(
   const complaints = new Complaints(name);
   const skipped = (path: string) =>
     context.out.warn(`${path} is left out: neither file nor folder`);
-  const stream = from === "-" ? packInput("stdin") : pack(from, skipped);
+  const counts = (count: number) => progress.add(count);
+  const stream = from === "-" ? packInput("stdin", counts) : pack(from, skipped, counts);
   // The first piece is the stream's name; with the second its source has been looked at.
   const first = await stream.next();
   const second = await stream.next();
@@ -115,7 +116,6 @@ export async function toGuest(
     for (const piece of [first.value, second.value]) if (piece) await guest.write(piece);
     for await (const piece of stream) {
       await guest.write(piece);
-      progress.add(piece.length);
     }
     await guest.end();
     return await guest.ended;
@@ -144,14 +144,13 @@ export async function fromGuest(
   const progress = new Progress(context, `${from} from ${name}`);
   const complaints = new Complaints(name);
   const sink = to === "-" ? new OutputSink((bytes) => context.out.bytes(bytes)) : new FileSink(to);
-  const unpacker = new Unpacker(sink);
+  const unpacker = new Unpacker(sink, (count) => progress.add(count));
   const abort = aborted(context.signal);
   let whole = false;
   try {
     using guest = await agent(context, client, name, "get", from, (stream, bytes) => {
       if (stream === "stderr") return complaints.add(bytes);
       unpacker.push(bytes);
-      progress.add(bytes.length);
     });
     const { code } = await Promise.race([guest.ended, abort.promise]);
     if (code !== 0) throw complaints.failed(code);

@@ -3,13 +3,18 @@
  * The stream in which `colinux cp` moves files: helperd/agent/copy.c describes
  * it, and is the other side. Here its records, and this machine's files as one.
  */
+import { deflateSync, inflateSync } from "node:zlib";
 import { CliError, EXIT } from "../ui/errors.ts";
 
-export const MAGIC = new TextEncoder().encode("coCP\x01");
+export const MAGIC = new TextEncoder().encode("coCP\x02");
 export const RECORD = 20;
 export const FAILED = 0xffffffff;
+/** In a piece's length: it is packed by zlib. */
+export const PACKED = 0x80000000;
+export const PIECE = 65536;
 export const DEPTH = 64;
-const PIECE = 65536;
+/** So many pieces after one that zlib did not make much smaller go as they are. */
+const UNTRIED = 15;
 
 export type Kind = "F" | "D" | "L" | "U" | "Z";
 
@@ -20,6 +25,9 @@ export interface Entry {
   changed: number;
   name: string;
 }
+
+/** Told of each piece of a file that passes: its bytes. */
+export type Counts = (bytes: number) => void;
 
 const encoder = new TextEncoder();
 
@@ -70,12 +78,13 @@ export function because(path: string, error: unknown): CliError {
   return fileError(path, error instanceof Error ? error.message : String(error));
 }
 
-/** A file's bytes as pieces, with their end. */
+/** A file's bytes as pieces, with their end. `counts` is told of what is read. */
 async function* pieces(
   path: string,
   read: (buffer: Uint8Array) => Promise<number | null>,
+  counts: Counts,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  for (;;) {
+  for (let untried = 0;;) {
     const buffer = new Uint8Array(4 + PIECE);
     let count: number | null;
     try {
@@ -86,16 +95,39 @@ async function* pieces(
       throw because(path, error);
     }
     if (count === null) break;
+    counts(count);
+    const packed = untried > 0 ? undefined : packPiece(buffer.subarray(4, 4 + count));
+    untried = untried > 0 ? untried - 1 : packed === undefined ? UNTRIED : 0;
     buffer.set(length32(count));
-    yield buffer.subarray(0, 4 + count);
+    yield packed ?? buffer.subarray(0, 4 + count);
   }
   yield length32(0);
+}
+
+/** Undefined if it gets hardly smaller. */
+function packPiece(bytes: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+  const packed = deflateSync(bytes, { level: 1 });
+  if (packed.length > bytes.length / 8 * 7) return undefined;
+  const out = new Uint8Array(4 + packed.length);
+  out.set(length32(PACKED + packed.length));
+  out.set(packed, 4);
+  return out;
+}
+
+/** Undefined if it is damaged, or larger than a piece can be. */
+export function unpackPiece(bytes: Uint8Array): Uint8Array | undefined {
+  try {
+    return inflateSync(bytes, { maxOutputLength: PIECE });
+  } catch {
+    return undefined;
+  }
 }
 
 /** A file or a folder with all that is in it. `skipped` is told of what is neither. */
 export async function* pack(
   path: string,
   skipped: (path: string) => void,
+  counts: Counts = () => {},
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   yield MAGIC;
   let real: string;
@@ -104,7 +136,7 @@ export async function* pack(
   } catch (error) {
     throw because(path, error);
   }
-  yield* packOne(path, real.split("/").at(-1) || "root", 0, skipped);
+  yield* packOne(path, real.split("/").at(-1) || "root", 0, skipped, counts);
   yield record({ kind: "Z", mode: 0, changed: 0, name: "" });
 }
 
@@ -113,6 +145,7 @@ async function* packOne(
   name: string,
   depth: number,
   skipped: (path: string) => void,
+  counts: Counts,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   if (depth > DEPTH) throw fileError(path, `more than ${DEPTH} folders deep`);
   try {
@@ -126,13 +159,13 @@ async function* packOne(
       yield record({ kind: "D", ...entry });
       const names = (await Array.fromAsync(Deno.readDir(path))).map((child) => child.name);
       for (const child of names.sort()) {
-        yield* packOne(`${path}/${child}`, child, depth + 1, skipped);
+        yield* packOne(`${path}/${child}`, child, depth + 1, skipped, counts);
       }
       yield record({ kind: "U", mode: 0, changed: 0, name: "" });
     } else if (info.isFile || (depth === 0 && !info.isSocket)) {
       using file = await Deno.open(path);
       yield record({ kind: "F", ...entry });
-      yield* pieces(path, (buffer) => file.read(buffer));
+      yield* pieces(path, (buffer) => file.read(buffer), counts);
     } else {
       skipped(path);
     }
@@ -142,9 +175,12 @@ async function* packOne(
 }
 
 /** stdin as a file of that name. */
-export async function* packInput(name: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+export async function* packInput(
+  name: string,
+  counts: Counts,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   yield MAGIC;
   yield record({ kind: "F", mode: 0o644, changed: Date.now(), name });
-  yield* pieces("stdin", (buffer) => Deno.stdin.read(buffer));
+  yield* pieces("stdin", (buffer) => Deno.stdin.read(buffer), counts);
   yield record({ kind: "Z", mode: 0, changed: 0, name: "" });
 }

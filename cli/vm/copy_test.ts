@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 import assert from "node:assert/strict";
+import { deflateSync } from "node:zlib";
 import { place } from "./copy.ts";
-import { FAILED, length32, MAGIC, pack, record, text16 } from "./copy_stream.ts";
+import { FAILED, length32, MAGIC, pack, PACKED, record, text16 } from "./copy_stream.ts";
 import { FileSink, Unpacker } from "./copy_unpack.ts";
 import { split } from "../commands/exec.ts";
 
@@ -10,6 +11,7 @@ const folder = (name: string) => record({ kind: "D", mode: 0o755, changed: 0, na
 const link = (name: string) => record({ kind: "L", mode: 0o777, changed: 0, name });
 const up = record({ kind: "U", mode: 0, changed: 0, name: "" });
 const end = record({ kind: "Z", mode: 0, changed: 0, name: "" });
+const bomb = deflateSync(new Uint8Array(65537));
 const bytes = (text: string) => new TextEncoder().encode(text);
 const join = (...parts: Uint8Array[]) => Uint8Array.from(parts.flatMap((part) => [...part]));
 
@@ -28,12 +30,18 @@ Deno.test("a tree goes through the stream in pieces of any size", async () => {
     Deno.writeFileSync(`${top}/tree/data`, new Uint8Array(200_000).map((_, i) => i * i));
     Deno.writeTextFileSync(`${top}/tree/sub/ä b`, "text");
     Deno.chmodSync(`${top}/tree/sub`, 0o710);
+    Deno.writeTextFileSync(`${top}/tree/lines`, "the same line again\n".repeat(10_000));
     const whole = join(...await Array.fromAsync(pack(`${top}/tree`, () => assert.fail())));
+    assert(whole.length < 320_000, `packed: ${whole.length}`);
     for (const step of [1000, 65536, whole.length]) {
       const sink = new FileSink(`${top}/back${step}`);
       const unpacker = new Unpacker(sink);
       for (let at = 0; at < whole.length; at += step) unpacker.push(whole.subarray(at, at + step));
       assert.equal(unpacker.finish(), true);
+      for (const name of ["data", "lines"]) {
+        const read = (folder: string) => Deno.readFileSync(`${top}/${folder}/${name}`);
+        assert.deepEqual(read(`back${step}`), read("tree"));
+      }
       const back = join(...await Array.fromAsync(pack(sink.made, () => assert.fail())));
       // All but the top's own name.
       const skip = (name: string) => MAGIC.length + folder(name).length;
@@ -53,7 +61,10 @@ Deno.test("what a hostile guest sends ends in an error, and lands nowhere", asyn
     ["up at the top", join(MAGIC, up), /out of place/],
     ["end inside", join(MAGIC, folder("a"), end), /out of place/],
     ["end at once", join(MAGIC, end), /out of place/],
-    ["large piece", join(MAGIC, file("a"), length32(1 << 30)), /too large/],
+    ["large piece", join(MAGIC, file("a"), length32(1 << 30)), /impossible size/],
+    ["packed nothing", join(MAGIC, file("a"), length32(0x80000000)), /impossible size/],
+    ["packed noise", join(MAGIC, file("a"), length32(0x80000005), bytes("noise")), /damaged/],
+    ["packed bomb", join(MAGIC, file("a"), length32(PACKED + bomb.length), bomb), /too large/],
     [
       "failed",
       join(MAGIC, file("a"), length32(3), bytes("abc"), length32(FAILED)),

@@ -6,7 +6,8 @@
  * Everything is synchronous: what comes is written before more is read.
  */
 import { CliError, EXIT } from "../ui/errors.ts";
-import { because, DEPTH, type Entry, FAILED, fileError, MAGIC, RECORD } from "./copy_stream.ts";
+import { because, type Counts, DEPTH, type Entry, FAILED, fileError } from "./copy_stream.ts";
+import { MAGIC, PACKED, PIECE, RECORD, unpackPiece } from "./copy_stream.ts";
 
 /** Where the files go. */
 export interface Sink {
@@ -31,9 +32,9 @@ export class Unpacker {
   #need = 0;
   #done = false;
 
-  constructor(sink: Sink) {
+  constructor(sink: Sink, counts: Counts = () => {}) {
     this.#sink = sink;
-    this.#parser = parse(sink);
+    this.#parser = parse(sink, counts);
     this.#need = this.#parser.next().value ?? 0;
   }
 
@@ -95,7 +96,7 @@ function* parseEntry(): Generator<number, Entry, Uint8Array> {
   return { kind: kind as Entry["kind"], mode, changed, name };
 }
 
-function* parse(sink: Sink): Parser {
+function* parse(sink: Sink, counts: Counts): Parser {
   const magic = yield MAGIC.length;
   if (!MAGIC.every((byte, at) => byte === magic[at])) throw broken("it begins wrongly");
   let depth = 0;
@@ -117,19 +118,23 @@ function* parse(sink: Sink): Parser {
     } else if (entry.kind === "L") {
       sink.link(entry, yield* parseText());
     } else {
-      yield* parseFile(sink, entry);
+      yield* parseFile(sink, entry, counts);
     }
   }
 }
 
-function* parseFile(sink: Sink, entry: Entry): Parser {
+function* parseFile(sink: Sink, entry: Entry, counts: Counts): Parser {
   sink.begin(entry);
   for (;;) {
     const length = view(yield 4).getUint32(0, true);
     if (length === 0) break;
     if (length === FAILED) throw fileError(entry.name, "the guest could not read all of it");
-    if (length > 1 << 20) throw broken("a piece that is too large");
-    sink.data(yield length);
+    const size = length % PACKED;
+    if (size > PIECE || size === 0) throw broken("a piece of an impossible size");
+    const data = length < PACKED ? yield size : unpackPiece(yield size);
+    if (data === undefined) throw broken("a packed piece that is damaged or too large");
+    counts(data.length);
+    sink.data(data);
   }
   sink.end();
 }

@@ -7,8 +7,9 @@
  * The stream: "coCP" and a version byte, then records.  A record is 20 bytes,
  * little-endian: kind, three zeros, u32 mode, u64 seconds and u32 nanoseconds
  * of the last change; then u16 length and the name, one component.
- *   F  a file; pieces follow, u32 length and bytes; 0 ends it well,
- *      0xffffffff says that its reader failed: nothing is made of it
+ *   F  a file; pieces of up to 64 KiB follow, u32 length and bytes; 0 ends it
+ *      well, 0xffffffff says that its reader failed: nothing is made of it;
+ *      with the highest bit the bytes are one piece packed by zlib
  *   D  a folder, whose records follow up to its U
  *   L  a link; u16 length and its target follow
  *   U  back to the folder above        Z  the end
@@ -27,13 +28,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "agent.h"
 
-#define COPY_MAGIC	"coCP\1"
+#define COPY_MAGIC	"coCP\2"
 #define COPY_RECORD	20u
 #define COPY_PIECE	65536u
 #define COPY_FAILED	0xffffffffu
+#define COPY_PACKED	0x80000000u
+#define COPY_UNTRIED	15u		/* pieces after one that zlib did not make much smaller */
 #define COPY_DEPTH	64u
 
 struct copy_record {
@@ -91,14 +95,22 @@ static void copy_put_record(char kind, const struct stat *s, const char *name)
 
 static void copy_get_file(int fd)
 {
-	static uint8_t data[COPY_PIECE];
+	static uint8_t data[COPY_PIECE], packed[COPY_PIECE];
+	unsigned int untried = 0;
 	uint8_t head[4];
 	ssize_t n;
 
 	while ((n = read(fd, data, sizeof(data))) > 0) {
-		frame_put32(head, (uint32_t)n);
+		uLongf len = (uLongf)n / 8 * 7;
+		bool smaller = false;
+
+		if (untried)
+			untried--;
+		else if (!(smaller = compress2(packed, &len, data, (uLong)n, 1) == Z_OK))
+			untried = COPY_UNTRIED;
+		frame_put32(head, smaller ? COPY_PACKED | (uint32_t)len : (uint32_t)n);
 		copy_put(head, 4);
-		copy_put(data, (size_t)n);
+		copy_put(smaller ? packed : data, smaller ? len : (size_t)n);
 	}
 	frame_put32(head, n ? COPY_FAILED : 0);
 	copy_put(head, 4);
@@ -232,12 +244,13 @@ static int copy_write(int fd, const uint8_t *data, size_t len)
 
 static void copy_put_file(int at, const struct copy_record *r)
 {
-	static uint8_t data[COPY_PIECE];
+	static uint8_t data[COPY_PIECE], packed[COPY_PIECE];
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, r->changed };
 	const char *failed = NULL;
 	char fresh[64];
-	uint8_t head[4];
+	uint8_t head[4], *into;
 	uint32_t n;
+	uLongf len;
 	int fd;
 
 	snprintf(fresh, sizeof(fresh), ".colinux-%d.new", (int)getpid());
@@ -252,11 +265,15 @@ static void copy_put_file(int at, const struct copy_record *r)
 		n = frame_get32(head);
 		if (!n)
 			break;
+		into = n & COPY_PACKED ? packed : data;
+		len = n & ~COPY_PACKED;
 		if (n == COPY_FAILED)
 			failed = "its reader failed";
-		else if (n > sizeof(data) || fread(data, n, 1, stdin) != 1)
+		else if (len > COPY_PIECE || fread(into, len, 1, stdin) != 1)
 			failed = "what came ended too early";
-		else if (copy_write(fd, data, n))
+		else if (into == packed && (len = sizeof(data), uncompress(data, &len, packed, n & ~COPY_PACKED) != Z_OK))
+			failed = "a piece of it is damaged";
+		else if (copy_write(fd, data, len))
 			failed = strerror(errno);
 		if (failed)
 			break;
