@@ -28,6 +28,7 @@
 #define CR4_FRED	(1ull << 32)
 #define CR4_WORLD	(1ull << 5 | 1ull << 9 | 1ull << 10)	/* PAE OSFXSR OSXMMEXCPT */
 #define CR4_MCE		(1ull << 6)	/* the host's choice: it gets the exception */
+#define CR4_PSE		(1ull << 4)	/* nothing in long mode, but emulators flush when it changes */
 #define CR0_WORLD	0x80050033ull
 #define CR0_WP		0x10000ull
 #define MSR_S_CET	0x6a2
@@ -390,7 +391,7 @@ void co_cpu_pass(struct co_vcpu *v)
 	}
 	save_tables(v);
 	v->passage->host_gs_base = h.gs_base;
-	v->mon->guest_cr4 = CR4_WORLD | (h.cr4 & (CR4_LA57 | CR4_VMXE | CR4_MCE)) |
+	v->mon->guest_cr4 = CR4_WORLD | (h.cr4 & (CR4_LA57 | CR4_VMXE | CR4_MCE | CR4_PSE)) |
 			    (co_host.features & CO_FEATURE_UMIP ? CR4_UMIP : 0) |
 			    (co_host.has_xsave ? v->mon->cr4 & CR4_OSXSAVE : 0);
 	h.xcr0 = co_host.has_xsave ? xgetbv() : 0;
