@@ -13,8 +13,10 @@ const MIB = 1 << 20;
 /** A quarter of the speed, three times the wait: nanoseconds a MiB, or a read of 4 KiB. */
 const LIMITS: Record<string, number> = {
   "disk-read": 4,
+  "disk-read-256k": 4,
   "disk-read-64k": 4,
   "disk-write": 4,
+  "disk-write-256k": 4,
   "disk-write-64k": 4,
   "disk-latency": 3,
 };

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #define BIG (256u << 10)
+#define MOST (1u << 20)
 #define PART (32u << 20)
 #define RANDOM 1000
 
@@ -49,12 +50,12 @@ static uint64_t now(void)
 
 static void *buffer(void)
 {
-	char *p = mmap(NULL, BIG, PROT_READ | PROT_WRITE,
+	char *p = mmap(NULL, MOST, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	if (p == MAP_FAILED)
 		die("memory");
-	for (uint32_t i = 0; i < BIG; i++)
+	for (uint32_t i = 0; i < MOST; i++)
 		p[i] = i * 31 >> 3;
 	return p;
 }
@@ -113,14 +114,16 @@ static void bench(const char *path)
 	char *p = buffer();
 
 	no_scheduler(path);
-	sequential(fd, p, "disk-read", 0, BIG, 0);
-	sequential(fd, p, "disk-read-64k", 1, 64 << 10, 0);
-	sequential(fd, p, "disk-write", 2, BIG, 1);
-	sequential(fd, p, "disk-write-64k", 3, 64 << 10, 1);
+	sequential(fd, p, "disk-read", 0, MOST, 0);
+	sequential(fd, p, "disk-read-256k", 1, 256 << 10, 0);
+	sequential(fd, p, "disk-read-64k", 2, 64 << 10, 0);
+	sequential(fd, p, "disk-write", 3, MOST, 1);
+	sequential(fd, p, "disk-write-256k", 4, 256 << 10, 1);
+	sequential(fd, p, "disk-write-64k", 5, 64 << 10, 1);
 	start = now();
 	for (int i = 0; i < RANDOM; i++) {
 		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-		if (pread(fd, p, 4096, 4 * PART + (off_t)(seed >> 33) % (4 * PART / 4096) * 4096) != 4096)
+		if (pread(fd, p, 4096, 6 * PART + (off_t)(seed >> 33) % (2 * PART / 4096) * 4096) != 4096)
 			die("disk-latency");
 	}
 	report("disk-latency", start, RANDOM);
