@@ -288,7 +288,8 @@ static int loop_wait(struct loop *l, size_t n, int timeout_ms)
 		more = 0;	/* no memory: they have to be patient */
 		ms = 100;
 	}
-	memcpy(l->polls + n, fds, more * sizeof(*fds));
+	if (more)
+		memcpy(l->polls + n, fds, more * sizeof(*fds));
 	if (ms >= 0 && (timeout_ms < 0 || ms < timeout_ms))
 		timeout_ms = ms;
 	got = loop_poll(l->polls, n + more, loop_wait_ms(l, timeout_ms));
