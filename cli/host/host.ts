@@ -5,7 +5,13 @@
  * the same JSON-RPC; commands never ask which one it is but to print `why`.
  */
 import type { Forward } from "../rpc/proto.ts";
+import { CliError } from "../ui/errors.ts";
 import type { Paths } from "../ui/paths.ts";
+
+/** What connecting to a host throws when it does not run, or is ending. */
+export function isHostDown(error: unknown): boolean {
+  return error instanceof CliError && error.name === "HOSTDOWN";
+}
 
 /** A byte stream to colinuxd; a Deno.UnixConn is one. */
 export interface Transport {

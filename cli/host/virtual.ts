@@ -9,15 +9,16 @@ import { aborted } from "../ui/context.ts";
 import { makeDirs } from "../ui/dirs.ts";
 import { BUSY, LISTENING } from "./daemon.ts";
 import { checkDisk } from "./disk.ts";
-import type {
-  DiskRequest,
-  Host,
-  HostContext,
-  HostFactory,
-  HostFile,
-  HostStatus,
-  StartOptions,
-  Transport,
+import {
+  type DiskRequest,
+  type Host,
+  type HostContext,
+  type HostFactory,
+  type HostFile,
+  type HostStatus,
+  isHostDown,
+  type StartOptions,
+  type Transport,
 } from "./host.ts";
 import { layout } from "./vhost/layout.ts";
 import { close } from "./vhost/ports.ts";
@@ -78,12 +79,16 @@ class VirtualHost implements Host {
       await this.#call("release", { vm });
     } catch (error) {
       // A host that ends lets everything go.
-      if (!(error instanceof CliError) || error.name !== "HOSTDOWN") throw error;
+      if (!isHostDown(error)) throw error;
     }
   }
 
   async status(): Promise<HostStatus> {
-    const status = await this.#call("status", {});
+    // One that is ending hangs up: it does not run either.
+    const status = await this.#call("status", {}).catch((error) => {
+      if (!isHostDown(error)) throw error;
+      return undefined;
+    });
     return { ...(status ?? { kind: "virtual", running: false }), why: this.why };
   }
 

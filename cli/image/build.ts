@@ -8,7 +8,7 @@
  */
 import { CliError, EXIT } from "../ui/errors.ts";
 import { AS_ROOT, checkNameSpaces } from "./name_spaces.ts";
-import { failed, must, run } from "./process.ts";
+import { failed, lacksSpace, must, run } from "./process.ts";
 import { BASE_PACKAGES, EXCLUDED, GUEST, type Recipe } from "./recipe.ts";
 import { sourcesFor } from "./sources.ts";
 import { type Image, type Manifest, newId, type Store } from "./store.ts";
@@ -219,7 +219,7 @@ function explain(folder: string, recipe: Recipe, lines: readonly string[]): CliE
       exit: EXIT.data,
     });
   }
-  return sourcesFail(recipe.image.distribution, find) ??
+  return (lacksSpace(lines) ? undefined : sourcesFail(recipe.image.distribution, find)) ??
     failed("building the image", "mmdebstrap", lines, folder);
 }
 

@@ -124,6 +124,11 @@ for (
       69,
       /^bookworm cannot be had .*: http:\/\/m bookworm is signed with keys that are not here$/,
     ],
+    [
+      "E: Failed to fetch http://m/Packages  Write error - write (28: No space left on device)\\n",
+      73,
+      /no space is left in \/.*\.new-/,
+    ],
     ["cp: No space left on device\\n", 73, /no space is left in \/.*\.new-/],
     ["E: something else\\n", 73, /mmdebstrap failed: E: something else/],
   ] as const

@@ -122,6 +122,11 @@ export async function must(
   throw failed(what, program, lines, options.cwd);
 }
 
+/** A program's last lines say that a disk is full: whatever else they say follows from that. */
+export function lacksSpace(lines: readonly string[]): boolean {
+  return lines.some((line) => /no space left on device|disk quota exceeded/i.test(line));
+}
+
 /** The error of a program that failed: no space left is told from all else. */
 export function failed(
   what: string,
@@ -130,7 +135,7 @@ export function failed(
   folder?: string,
 ): CliError {
   const detail = lines.slice(-20).join("\n");
-  if (lines.some((line) => /no space left on device|disk quota exceeded/i.test(line))) {
+  if (lacksSpace(lines)) {
     return new CliError(`${what}: no space is left${folder === undefined ? "" : ` in ${folder}`}`, {
       name: "NOSPACE",
       hint: "make room there: an image takes about 3 GiB while it is built, and a VM's disk as " +

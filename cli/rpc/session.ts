@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** A host and a connection to its helper, for one command. */
 import { chooseHost } from "../host/choose.ts";
-import type { Host, Transport } from "../host/host.ts";
+import { type Host, isHostDown, type Transport } from "../host/host.ts";
 import type { Context } from "../ui/context.ts";
 import { CliError, EXIT } from "../ui/errors.ts";
 import { RpcClient } from "./client.ts";
@@ -30,10 +30,6 @@ async function connect(context: Context, host: Host): Promise<Transport> {
       exit: EXIT.noPerm,
     });
   }
-}
-
-export function isHostDown(error: unknown): boolean {
-  return error instanceof CliError && error.name === "HOSTDOWN";
 }
 
 /** Runs `body` with a client, or with none when the host is down. Never starts a host. */

@@ -6,10 +6,10 @@
  */
 import type { Definition } from "../config/definition.ts";
 import { chooseHost } from "../host/choose.ts";
-import type { Host } from "../host/host.ts";
+import { type Host, isHostDown } from "../host/host.ts";
 import type { RpcClient } from "../rpc/client.ts";
 import type { Vm } from "../rpc/proto.ts";
-import { isHostDown, openClient } from "../rpc/session.ts";
+import { openClient } from "../rpc/session.ts";
 import type { Context } from "../ui/context.ts";
 import { makeDirs } from "../ui/dirs.ts";
 import { CliError, EXIT } from "../ui/errors.ts";

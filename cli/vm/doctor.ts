@@ -3,7 +3,8 @@
 import { chooseHost, saw, whyNotNative } from "../host/choose.ts";
 import type { HostStatus } from "../host/host.ts";
 import type { Check, Result } from "../rpc/proto.ts";
-import { isHostDown, openClient } from "../rpc/session.ts";
+import { isHostDown } from "../host/host.ts";
+import { openClient } from "../rpc/session.ts";
 import type { Context } from "../ui/context.ts";
 import { makeDirs } from "../ui/dirs.ts";
 
