@@ -217,7 +217,7 @@ struct mon_vm {
 	volatile co_u64 outbox_summary;	/* bit n: outbox[n] may have bits */
 	volatile co_u64 outbox[64];
 	volatile co_u32 lazy_port;	/* host half: not announced for now */
-	co_u32 solo;		/* host half: notices, and most timers, wait for the next exit */
+	co_u32 solo;			/* host half: notices, and most timers, wait for the next exit */
 
 	/* the monitor's */
 	co_u64 lock;			/* laid out for several vCPUs */
