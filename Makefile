@@ -24,7 +24,7 @@ DEBIAN_PACKAGES := \
 	util-linux qemu-system-x86 \
 	libjansson-dev liblzma-dev liblz4-dev libzstd-dev zlib1g-dev libseccomp-dev \
 	libcap-dev libslirp-dev libglib2.0-dev libxen-dev clang llvm mmdebstrap uidmap e2fsprogs \
-	openssl iproute2 strace fio curl swaks mutt
+	openssl iproute2 strace fio curl swaks libnet-ssleay-perl mutt
 
 # Kernels of the virtual host: the first is the one that `make up` uses.
 HOST_KERNELS := linux-image-cloud-amd64

@@ -9,9 +9,17 @@ if (import.meta.main) {
   const [cache, ...packages] = Deno.args;
   if (cache === undefined) Deno.exit(EXIT.usage);
   try {
-    for (const name of packages) {
-      console.log((await debianKernel(name, cache, { headers: true })).version);
-    }
+    const all = async () => {
+      const found: string[] = [];
+      for (const name of packages) {
+        found.push((await debianKernel(name, cache, { headers: true })).version);
+      }
+      return found;
+    };
+    // A later package may have had apt's lists fetched anew: then the earlier names may mean
+    // newer kernels, as they will for whoever asks next.  What has not changed costs nothing.
+    await all();
+    for (const release of await all()) console.log(release);
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
     console.error(`error: ${error.message}\nhint: ${error.hint ?? ""}`);
