@@ -66,6 +66,7 @@ export interface NetSpec {
   mode: NetMode;
   mac: string;
   tap?: string;
+  device?: string;
   forwards: Forward[];
 }
 
@@ -166,7 +167,7 @@ export interface Methods {
       checks: Check[];
     };
   };
-  /** Makes a VM (state created): opens the files with the caller's rights, allocates its memory, starts its worker. memory in bytes. size of a File: bytes to use when the path is a padded block device. readyConsole: plain text of 1 to 256 bytes; once the console's output holds it, the state goes from running to ready (absent: never ready). disks appear in this order as xvda, xvdb ...; nets as eth0 ...; agent: the guest runs coLinux's agent on hvc1. readyTcp: ready once the agent has connected to each port of the guest's loopback and read the expected beginning; health repeats these checks while it is ready. restart: what happens when the guest ends by itself: while colinuxd waits to start it again the state is restarting (its disks and networks stay), never stopped or failed, which are for good; Vm.restarts counts, Vm.reason says why. waiting: what a VM that runs is not ready for yet. autostart: colinuxd keeps these parameters and starts the VM whenever it starts itself, until vm.delete or a vm.create without it. */
+  /** Makes a VM (state created): opens the files with the caller's rights, allocates its memory, starts its worker. memory in bytes. size of a File: bytes to use when the path is a padded block device. readyConsole: plain text of 1 to 256 bytes; once the console's output holds it, the state goes from running to ready (absent: never ready). disks appear in this order as xvda, xvdb ...; nets as eth0 ... (device: a macvtap device whose NIC leads to a NAT that is made already: mode nat, no forwards); agent: the guest runs coLinux's agent on hvc1. readyTcp: ready once the agent has connected to each port of the guest's loopback and read the expected beginning; health repeats these checks while it is ready. restart: what happens when the guest ends by itself: while colinuxd waits to start it again the state is restarting (its disks and networks stay), never stopped or failed, which are for good; Vm.restarts counts, Vm.reason says why. waiting: what a VM that runs is not ready for yet. autostart: colinuxd keeps these parameters and starts the VM whenever it starts itself, until vm.delete or a vm.create without it. */
   "vm.create": {
     params: {
       name: string;

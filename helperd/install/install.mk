@@ -34,7 +34,7 @@ install-files:
 	install -m 644 $(BUILD)/images/shell.initrd $(LIB_DIR)/images/
 	cd $(BUILD)/vhost && for file in default $$(cat default)/vmlinuz $$(cat default)/initrd; do \
 		install -D -m 644 $$file $(LIB_DIR)/vhost/$$file || exit 1; done
-	install -m 755 $(BUILD)/vhost/backlog.so $(LIB_DIR)/vhost/
+	install -m 755 $(BUILD)/vhost/qemu_net.so $(LIB_DIR)/vhost/
 	sed 's|@LIB@|$(PREFIX)/lib/colinux|' helperd/install/colinuxd.service > $(UNIT_DIR)/colinuxd.service
 	install -D -m 644 helperd/install/modules-load.conf $(DESTDIR)/etc/modules-load.d/colinux.conf
 	rm -rf $(DKMS_DIR)/kext

@@ -42,6 +42,7 @@ static int conet_attach(struct conet_net *n, void *ring, struct err *e)
 {
 	(void)e;
 	n->ring = *(struct conet_ring *)ring;
+	n->owed = false;
 	if (n->link->offload)
 		n->link->offload(n);
 	return 0;
@@ -52,6 +53,7 @@ static int conet_detach(struct conet_net *n, void *arg, struct err *e)
 	(void)arg;
 	(void)e;
 	n->ring.tx = n->ring.rx = NULL;
+	n->owed = false;
 	return 0;
 }
 
@@ -116,6 +118,8 @@ static int conet_open_one(struct conet_net *n, const json_t *spec, struct err *e
 	if (conet_mac(mac, n->mac))
 		return err_set(e, CO_EINVAL, "nets: mac %.40s is not an address such as 52:54:00:12:34:56",
 			       mac ? mac : "(none)");
+	if (json_object_get(spec, "device"))
+		return conet_nic_open(n, spec, e);
 	if (mode && !strcmp(mode, "tap"))
 		return conet_tap_open(n, spec, e);
 	return conet_slirp_open(n, n->all->w->name, spec, e);
@@ -172,10 +176,11 @@ int wk_net_serve(struct wk *w, struct err *e)
 
 /* ---- port.* -------------------------------------------------------------------------- */
 
+/* The first network of mode nat, wherever its NAT is. */
 static struct conet_net *conet_nat(struct wk *w)
 {
 	for (unsigned int i = 0; w->net && i < w->net->count; i++)
-		if (conet_slirp_is(&w->net->nets[i]))
+		if (conet_slirp_is(&w->net->nets[i]) || w->net->nets[i].link->outside)
 			return &w->net->nets[i];
 	return NULL;
 }
@@ -192,6 +197,8 @@ void wk_net_call(struct wk *w, const char *method, json_int_t id, const json_t *
 		err = err_set(&e, CO_ESTATE, "%s has no network of mode nat: nothing can be forwarded", w->name);
 	else if (!n)
 		err = 0;
+	else if (n->link->outside)
+		err = err_set(&e, CO_ESTATE, "%s: its forwards are made outside the virtual host", w->name);
 	else if (!strcmp(method, "port.add"))
 		err = conet_call(w->net, n, conet_forward_add, forward, &e);
 	else if (!strcmp(method, "port.remove"))

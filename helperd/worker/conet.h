@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * conet: the guest's network: stock xen-netfront on one side, libslirp (nat)
- * or a tap device on the other.
+ * conet: the guest's network: stock xen-netfront on one side, libslirp (nat),
+ * a tap device, or the device of a NIC that leads to a NAT on the other.
  *
  *   conet.c          devices in xenstore, port.* calls; the main thread
  *   conet_thread.c   the network's own thread: everything below runs in it
  *   conet_ring.c     netfront's two rings
  *   conet_packet.c   headers, checksums, large segments
- *   conet_slirp.c    nat; its forwards: conet_forward.c; what may go where: conet_filter.c
- *   conet_tap_OS.c   tap
+ *   conet_slirp.c    nat; its forwards: conet_forward.c
+ *   conet_tap_OS.c   tap, and a NIC's device
+ *   conet_nat.c      frames for a NAT; what may go where: conet_filter.c
  *
  * The thread never waits for the main thread; the main thread hands it calls
  * and waits (conet_call), so slirp is only ever entered from one place.  A solo
@@ -56,8 +57,11 @@ struct conet_headers {			/* of a whole TCP or UDP packet */
 
 #define ETH_LEN		14u
 #define ETH_IPV4	0x0800u
+#define ETH_ARP		0x0806u
 #define ETH_IPV6	0x86ddu
 #define IP4_LEN		20u
+#define IP4_MORE	0x2000u		/* fragments follow */
+#define IP4_OFFSET	0x1fffu		/* this one's place, in 8 bytes */
 #define IP6_LEN		40u
 #define TCP_LEN		20u
 #define UDP_LEN		8u
@@ -111,7 +115,13 @@ struct conet_ring {
 int conet_ring_take(struct conet_ring *r, uint8_t *buffer, struct conet_packet *p);
 /* A frame to the guest: 0, or -1: it has no room for it now. */
 int conet_ring_give(struct conet_ring *r, const struct conet_packet *p);
-bool conet_ring_publish(struct conet_ring *r);	/* true: the guest wants to be told */
+
+#define CONET_TELL_SENT		1u	/* the guest wants to be told: its frames have been taken */
+#define CONET_TELL_GIVEN	2u	/* there are some for it */
+
+unsigned int conet_ring_publish(struct conet_ring *r);	/* CONET_TELL_* */
+/* The guest has seen all answers to its frames by itself, and wants to be told of the next. */
+bool conet_ring_seen(const struct conet_ring *r);
 /*
  * Before a sleep: asks for a notice of new frames, and of room for one that waits (or NULL).
  * true: there is such already.
@@ -137,6 +147,12 @@ struct conet_link {			/* the host's side of a network */
 	void (*polled)(struct conet_net *n, const struct conet_polls *p);
 	void (*offload)(struct conet_net *n);	/* the ring's features have changed; or NULL */
 	void (*free)(struct conet_net *n);
+	bool outside;			/* its NAT, and so its forwards, are not this process's */
+	/*
+	 * What it sends is answered soon: the guest is told with that answer that its own
+	 * frames have been taken.  (libslirp's comes by way of the host's sockets, late.)
+	 */
+	bool late;
 };
 
 struct conet_waiting;
@@ -152,6 +168,9 @@ struct conet_net {
 	void *priv;			/* the link's */
 	struct conet_waiting *first, **last;	/* frames without room */
 	uint32_t waiting;		/* bytes of them */
+	bool owed;			/* a notice that its frames have been taken */
+	RING_IDX owed_from;		/* the first such answer */
+	uint64_t owed_until;		/* ms: then at the latest */
 };
 
 typedef int (*conet_fn)(struct conet_net *n, void *arg, struct err *e);
@@ -185,11 +204,23 @@ int conet_call(struct conet *c, struct conet_net *n, conet_fn fn, void *arg, str
 /* From the link, in the thread: a frame to the guest, now, later or never. */
 void conet_to_guest(struct conet_net *n, const struct conet_packet *p);
 
+/* ---- conet_nat.c ------------------------------------------------------------------- */
+
+struct conet_filter;
+
+/* A frame of the guest's, made ready for a NAT; false: it does not go there. */
+bool conet_nat_takes(struct conet_net *n, const struct conet_filter *f, uint8_t *buffer,
+		     const struct conet_packet *p);
+/* A frame that the NAT has made for the guest. */
+void conet_nat_gives(struct conet_net *n, struct conet_filter *f, struct conet_packet *p);
+
 /* ---- conet_slirp.c, conet_forward.c, conet_tap_<os>.c ----------------------------- */
 
 int conet_slirp_open(struct conet_net *n, const char *hostname, const json_t *spec, struct err *e);
 bool conet_slirp_is(const struct conet_net *n);
 int conet_tap_open(struct conet_net *n, const json_t *spec, struct err *e);
+/* nat by a device of the spec's. */
+int conet_nic_open(struct conet_net *n, const json_t *spec, struct err *e);
 
 int conet_forward_add(struct conet_net *n, void *forward, struct err *e);	/* json_t *: Forward */
 int conet_forward_remove(struct conet_net *n, void *forward, struct err *e);

@@ -3,7 +3,7 @@
  * conet_packet.c: what conet must know of a frame's headers: where a checksum
  * belongs, how large a segment may be.
  *
- * Called by conet_slirp.c and the tap.  Frames from the guest are private
+ * Called by conet_nat.c and the tap.  Frames from the guest are private
  * copies by now, but every length in them is a stranger's claim: nothing is
  * touched beyond the bytes that are there.
  */
@@ -205,7 +205,7 @@ void conet_enlarge(struct conet_packet *p)
 	uint32_t head;
 	uint16_t sum;
 
-	p->good = true;		/* slirp has just made it */
+	p->good = true;		/* the NAT has just made it */
 	if (p->len <= ETH_LEN + CONET_MTU || !conet_headers(p->data, p->len, &h) || h.protocol != PROTO_TCP)
 		return;
 	head = h.l4 + (uint32_t)(p->data[h.l4 + 12] >> 4) * 4;

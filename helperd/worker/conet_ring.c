@@ -64,15 +64,23 @@ static bool conet_push(struct xen_sring *ring, RING_IDX *told, RING_IDX now)
 	return XEN_RING_MUST_NOTIFY(old, now, __atomic_load_n(&ring->rsp_event, __ATOMIC_RELAXED));
 }
 
-bool conet_ring_publish(struct conet_ring *r)
+unsigned int conet_ring_publish(struct conet_ring *r)
 {
-	bool tx, rx;
+	unsigned int tell = 0;
 
 	if (!r->tx || !r->rx || r->broken)
-		return false;
-	tx = conet_push(r->tx, &r->tx_told, r->tx_cons);
-	rx = conet_push(r->rx, &r->rx_told, r->rx_cons);
-	return tx || rx;
+		return 0;
+	if (conet_push(r->tx, &r->tx_told, r->tx_cons))
+		tell |= CONET_TELL_SENT;
+	if (conet_push(r->rx, &r->rx_told, r->rx_cons))
+		tell |= CONET_TELL_GIVEN;
+	return tell;
+}
+
+/* It asks for a notice of the answer after those that it has taken from the ring. */
+bool conet_ring_seen(const struct conet_ring *r)
+{
+	return !r->tx || (int32_t)(__atomic_load_n(&r->tx->rsp_event, __ATOMIC_RELAXED) - r->tx_told) > 0;
 }
 
 static bool conet_arm(struct conet_ring *r, struct xen_sring *ring, RING_IDX cons, uint32_t count)

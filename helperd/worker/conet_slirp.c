@@ -45,11 +45,8 @@ static ssize_t conet_slirp_send(const void *frame, size_t len, void *opaque)
 	struct conet_net *n = opaque;
 	struct conet_packet p = { .data = frame, .len = (uint32_t)len };
 
-	if (len <= CONET_FRAME_MAX) {
-		conet_filter_note(&((struct conet_slirp *)n->priv)->filter, frame, p.len, conet_slirp_ms());
-		conet_enlarge(&p);
-		conet_to_guest(n, &p);
-	}
+	if (len <= CONET_FRAME_MAX)
+		conet_nat_gives(n, &((struct conet_slirp *)n->priv)->filter, &p);
 	return (ssize_t)len;
 }
 
@@ -125,26 +122,9 @@ static void conet_slirp_log(const gchar *domain, GLogLevelFlags level, const gch
 static void conet_slirp_input(struct conet_net *n, uint8_t *buffer, struct conet_packet *p)
 {
 	struct conet_slirp *s = n->priv;
-	struct conet_headers h;
 
-	bool whole = conet_headers(buffer, p->len, &h);
-
-	if (!conet_filter_allows(&s->filter, buffer, p->len, conet_slirp_ms())) {
-		/* A program that tries is told at once, not left waiting. */
-		if (whole && h.protocol == PROTO_TCP && (buffer[h.l4 + 13] & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
-			struct conet_packet answer = { .data = buffer, .len = conet_refuse(buffer, &h), .good = true };
-
-			conet_to_guest(n, &answer);
-		}
-		return;
-	}
-	if (whole) {
-		if (p->blank)
-			conet_complete(buffer, &h);
-		if (h.v6 ? n->ring.gso6 : n->ring.gso4)
-			conet_raise_mss(buffer, &h, CONET_SLIRP_MSS);
-	}
-	slirp_input(s->slirp, buffer, (int)p->len);
+	if (conet_nat_takes(n, &s->filter, buffer, p))
+		slirp_input(s->slirp, buffer, (int)p->len);
 }
 
 struct conet_slirp_round {
@@ -256,28 +236,21 @@ bool conet_slirp_is(const struct conet_net *n)
 
 /* ---- birth -------------------------------------------------------------------------- */
 
-/*
- * Each network is 10.0.(2+n).0/24 and fd63:6f4c:694e:n::/64, with the gateway
- * at 2, DNS at 3 and the guest, by DHCP, at 15.
- */
-static void conet_slirp_addresses(SlirpConfig *c, uint32_t index)
+static void conet_slirp_addresses(SlirpConfig *c, const struct conet_filter *f)
 {
-	uint32_t net = 0x0a000200u + (index << 8);
-	char text[INET6_ADDRSTRLEN];
+	uint32_t net = ntohl(f->gateway.s_addr) & 0xffffff00u;
 
 	c->in_enabled = true;
 	c->vnetwork.s_addr = htonl(net);
 	c->vnetmask.s_addr = htonl(0xffffff00u);
-	c->vhost.s_addr = htonl(net + 2);
-	c->vnameserver.s_addr = htonl(net + 3);
+	c->vhost = f->gateway;
+	c->vnameserver = f->nameserver4;
 	c->vdhcp_start.s_addr = htonl(net + 15);
 	c->in6_enabled = true;
 	c->vprefix_len = 64;
-	snprintf(text, sizeof(text), "fd63:6f4c:694e:%x::", index);
-	inet_pton(AF_INET6, text, &c->vprefix_addr6);
-	c->vhost6 = c->vnameserver6 = c->vprefix_addr6;
+	c->vhost6 = c->vprefix_addr6 = f->prefix;
 	c->vhost6.s6_addr[15] = 2;
-	c->vnameserver6.s6_addr[15] = 3;
+	c->vnameserver6 = f->nameserver;
 }
 
 int conet_slirp_open(struct conet_net *n, const char *hostname, const json_t *spec, struct err *e)
@@ -292,11 +265,8 @@ int conet_slirp_open(struct conet_net *n, const char *hostname, const json_t *sp
 		return err_set(e, CO_ENOMEM, "out of memory");
 	g_log_set_default_handler(conet_slirp_log, NULL);
 	n->priv = s;
-	conet_slirp_addresses(&config, n->index);
-	s->filter.gateway = config.vhost;
-	s->filter.nameserver4 = config.vnameserver;
-	s->filter.prefix = config.vprefix_addr6;
-	s->filter.nameserver = config.vnameserver6;
+	conet_filter_network(&s->filter, n->index);
+	conet_slirp_addresses(&config, &s->filter);
 	s->slirp = slirp_new(&config, &conet_slirp_calls, n);
 	if (!s->slirp) {
 		free(s);

@@ -4,6 +4,9 @@
  * a real network.  The administrator makes it (`ip tuntap add`), gives it to
  * the user, and joins it to a bridge or not; here it is only opened.
  *
+ * And a NIC's device (a macvtap), for guests of the virtual host: behind it is
+ * QEMU's user network, a NAT as good as ours but outside the emulated machine.
+ *
  * Called by conet.c before the sandbox closes, as the owner, then by
  * conet_thread.c.  Checksums and large segments pass as they are, described in
  * a header in front of each frame: the kernel completes or splits them.
@@ -16,10 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "conet.h"
+#include "conet_filter.h"
 #include "log.h"
 
 #define CONET_TAP_BURST	64
@@ -28,6 +33,8 @@ struct conet_tap {
 	int fd;
 	int index;			/* in this round's polls */
 	bool gone;			/* the administrator has removed it */
+	bool nat;			/* a NIC's: what may go there is filtered */
+	struct conet_filter filter;
 	uint8_t frame[sizeof(struct virtio_net_hdr) + CONET_FRAME_MAX];
 };
 
@@ -60,13 +67,32 @@ static void conet_tap_input(struct conet_net *n, uint8_t *buffer, struct conet_p
 		return;
 }
 
+/*
+ * Whole, however large: QEMU's libslirp takes it so, and the emulated kernel, whose
+ * NIC takes it as well, would be slow to cut it.
+ */
+static void conet_nic_input(struct conet_net *n, uint8_t *buffer, struct conet_packet *p)
+{
+	struct conet_tap *t = n->priv;
+	struct virtio_net_hdr v = { 0 };
+	struct iovec iov[2] = { { &v, sizeof(v) }, { buffer, p->len } };
+
+	if (conet_nat_takes(n, &t->filter, buffer, p) && writev(t->fd, iov, 2) < 0)
+		return;		/* as above */
+}
+
 /* ---- to the guest ------------------------------------------------------------------- */
+
+static bool conet_tap_room(const struct conet_net *n)
+{
+	return n->waiting < CONET_QUEUE_MAX / 2;
+}
 
 static void conet_tap_fill(struct conet_net *n, struct conet_polls *p)
 {
 	struct conet_tap *t = n->priv;
 
-	t->index = t->gone ? -1 : conet_poll_add(p, t->fd, n->waiting < CONET_QUEUE_MAX / 2 ? POLLIN : 0);
+	t->index = t->gone ? -1 : conet_poll_add(p, t->fd, conet_tap_room(n) ? POLLIN : 0);
 }
 
 static bool conet_tap_frame(struct conet_net *n, struct conet_tap *t)
@@ -86,7 +112,10 @@ static bool conet_tap_frame(struct conet_net *n, struct conet_tap *t)
 	else if ((v.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) == VIRTIO_NET_HDR_GSO_TCPV6)
 		p.gso = XEN_NETIF_GSO_TYPE_TCPV6;
 	p.gso_size = p.gso ? v.gso_size : 0;
-	conet_to_guest(n, &p);
+	if (t->nat)
+		conet_nat_gives(n, &t->filter, &p);
+	else
+		conet_to_guest(n, &p);
 	return true;
 }
 
@@ -96,12 +125,12 @@ static void conet_tap_polled(struct conet_net *n, const struct conet_polls *p)
 
 	if (t->index < 0 || !p->fds[t->index].revents)
 		return;
-	if (p->fds[t->index].revents & (POLLERR | POLLNVAL)) {
-		log_line(LOG_WARNING, "the tap device is gone");
+	if (p->fds[t->index].revents & (POLLERR | POLLHUP | POLLNVAL)) {
+		log_line(LOG_WARNING, t->nat ? "the network's NIC is gone" : "the tap device is gone");
 		t->gone = true;
 		return;
 	}
-	for (int i = 0; i < CONET_TAP_BURST && conet_tap_frame(n, t); i++)
+	for (int i = 0; i < CONET_TAP_BURST && conet_tap_room(n) && conet_tap_frame(n, t); i++)
 		;
 }
 
@@ -131,6 +160,16 @@ static const struct conet_link conet_tap_link = {
 	.free = conet_tap_free,
 };
 
+static const struct conet_link conet_nic_link = {
+	.input = conet_nic_input,
+	.fill = conet_tap_fill,
+	.polled = conet_tap_polled,
+	.offload = conet_tap_offload,
+	.free = conet_tap_free,
+	.outside = true,
+	.late = true,
+};
+
 /* ---- birth ------------------------------------------------------------------------------ */
 
 static int conet_tap_fail(const char *name, int why, struct err *e)
@@ -149,12 +188,31 @@ static int conet_tap_fail(const char *name, int why, struct err *e)
 	}
 }
 
+/* On a descriptor of either kind: 0, or why not (errno). */
+static int conet_tap_attach(struct conet_net *n, const struct conet_link *link, struct conet_tap *t, const char *name)
+{
+	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	int size = sizeof(struct virtio_net_hdr), why = 0;
+
+	strcpy(r.ifr_name, name);
+	if (t->fd < 0 || ioctl(t->fd, TUNSETIFF, &r) || ioctl(t->fd, TUNSETVNETHDRSZ, &size))
+		why = errno;
+	if (why) {
+		if (t->fd >= 0)
+			close(t->fd);
+		free(t);
+		return why;
+	}
+	n->priv = t;
+	n->link = link;
+	return 0;
+}
+
 int conet_tap_open(struct conet_net *n, const json_t *spec, struct err *e)
 {
 	const char *name = json_string_value(json_object_get(spec, "tap"));
-	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
-	int size = sizeof(struct virtio_net_hdr), why = 0;
 	struct conet_tap *t;
+	int why;
 
 	if (!name || !*name || strlen(name) >= IFNAMSIZ || strchr(name, '%'))
 		return err_set(e, CO_EINVAL, "nets: mode tap needs the name of a tap device, not %.40s",
@@ -165,17 +223,53 @@ int conet_tap_open(struct conet_net *n, const json_t *spec, struct err *e)
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return err_set(e, CO_ENOMEM, "out of memory");
-	strcpy(r.ifr_name, name);
 	t->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	if (t->fd < 0 || ioctl(t->fd, TUNSETIFF, &r) || ioctl(t->fd, TUNSETVNETHDRSZ, &size))
-		why = errno;
-	if (why) {
-		if (t->fd >= 0)
-			close(t->fd);
-		free(t);
-		return conet_tap_fail(name, why, e);
+	why = conet_tap_attach(n, &conet_tap_link, t, name);
+	return why ? conet_tap_fail(name, why, e) : 0;
+}
+
+static int conet_nic_fail(const char *path, int why, struct err *e)
+{
+	switch (why) {
+	case EACCES:
+	case EPERM:
+		return err_set(e, CO_EPERM, "device %.100s is not this user's", path);
+	case ENOENT:
+	case ENODEV:
+	case ENXIO:
+		return err_set(e, CO_ENOENT, "device %.100s: there is no such NIC", path);
+	case EINVAL:
+	case ENOTTY:
+		return err_set(e, CO_EINVAL, "device %.100s is not a macvtap device", path);
+	default:
+		return err_set(e, CO_EIO, "device %.100s: %s", path, strerror(why));
 	}
-	n->priv = t;
-	n->link = &conet_tap_link;
-	return 0;
+}
+
+int conet_nic_open(struct conet_net *n, const json_t *spec, struct err *e)
+{
+	const char *path = json_string_value(json_object_get(spec, "device"));
+	const char *mode = json_string_value(json_object_get(spec, "mode"));
+	struct conet_tap *t;
+	struct stat s;
+	int why;
+
+	if (!mode || strcmp(mode, "nat") || !path || path[0] != '/')
+		return err_set(e, CO_EINVAL, "nets: a device is for mode nat, by its whole path: not %.40s of mode %.10s",
+			       path ? path : "(none)", mode ? mode : "(none)");
+	if (json_array_size(json_object_get(spec, "forwards")))
+		return err_set(e, CO_EINVAL, "device %.100s: forwards are made where its NAT is, not here", path);
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return err_set(e, CO_ENOMEM, "out of memory");
+	t->nat = true;
+	conet_filter_network(&t->filter, n->index);
+	t->fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (t->fd >= 0 && (fstat(t->fd, &s) || !S_ISCHR(s.st_mode))) {
+		close(t->fd);
+		free(t);
+		return conet_nic_fail(path, ENOTTY, e);
+	}
+	why = conet_tap_attach(n, &conet_nic_link, t, "");
+	return why ? conet_nic_fail(path, why, e) : 0;
 }

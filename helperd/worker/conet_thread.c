@@ -21,6 +21,8 @@
 #include "loop.h"
 
 #define CONET_BURST	64u	/* frames of one guest's ring before the others' turn */
+#define CONET_OWED_MS	2u	/* so long a late notice waits for a frame to the guest */
+#define CONET_OWED_MAX	64u	/* answers without a notice: a quarter of the ring */
 
 struct conet_waiting {
 	struct conet_waiting *next;
@@ -97,16 +99,40 @@ void conet_to_guest(struct conet_net *n, const struct conet_packet *p)
 
 /* ---- one round -------------------------------------------------------------------- */
 
+/*
+ * A notice costs a passage of the guest's, and that its frames have been taken is
+ * seldom worth one: Linux looks by itself whenever it sends.  But it waits for the
+ * notice that it has asked for when the ring is full, or a sender's share of it.
+ */
+static bool conet_due(struct conet_net *n, unsigned int tell, RING_IDX told)
+{
+	if (!n->link->late)
+		return tell;
+	if (tell & CONET_TELL_SENT && !n->owed) {
+		n->owed = true;
+		n->owed_from = told;
+		n->owed_until = loop_now() + CONET_OWED_MS;
+	}
+	return tell & CONET_TELL_GIVEN ||
+	       (n->owed && (n->ring.tx_told - n->owed_from >= CONET_OWED_MAX || loop_now() >= n->owed_until));
+}
+
 static void conet_tell(struct conet_net *n)
 {
-	if (conet_ring_publish(&n->ring)) {
+	RING_IDX told = n->ring.tx_told;
+
+	if (n->owed && conet_ring_seen(&n->ring))
+		n->owed = false;
+	if (conet_due(n, conet_ring_publish(&n->ring), told)) {
 		wk_port_raise(n->all->w, n->port);
 		n->all->told = true;
+		n->owed = false;
 	}
 	if (n->ring.broken && n->ring.tx) {
 		/* The vCPU comes back with this reason; the main thread ends the VM. */
 		dev_vm_kill(n->all->w->vm, n->ring.broken);
 		n->ring.tx = n->ring.rx = NULL;
+		n->owed = false;
 	}
 }
 
@@ -149,12 +175,24 @@ static void conet_serve_all(struct conet *c)
 		c->busy |= conet_serve(&c->nets[i]);
 }
 
+static void conet_fill_owed(const struct conet_net *n, struct conet_polls *p)
+{
+	uint64_t now = loop_now();
+	int ms = n->owed_until > now ? (int)(n->owed_until - now) : 0;
+
+	if (p->timeout < 0 || ms < p->timeout)
+		p->timeout = ms;
+}
+
 static void conet_fill(struct conet *c)
 {
 	struct conet_polls *p = &c->polls;
 
-	for (unsigned int i = 0; i < c->count; i++)
+	for (unsigned int i = 0; i < c->count; i++) {
 		c->nets[i].link->fill(&c->nets[i], p);
+		if (c->nets[i].owed)
+			conet_fill_owed(&c->nets[i], p);
+	}
 	if (c->busy)
 		p->timeout = 0;
 }

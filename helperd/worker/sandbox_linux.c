@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/fs.h>
+#include <malloc.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -28,6 +29,7 @@
 #define WK_NOFILE	64u
 #define WK_NOFILE_NET	1024u		/* connections of the guest's */
 #define WK_OWN_MEMORY	(1ull << 30)	/* beside the guest's: kernel image, buffers */
+#define WK_ARENAS	4		/* of malloc's: for as many threads at once */
 
 /* Capabilities as the kernel takes them: none but these few. */
 static int wk_sandbox_capset(uint32_t these)
@@ -164,6 +166,13 @@ int wk_sandbox_close(uint64_t memory, const json_t *nets, struct err *e)
 {
 	uint64_t files = json_array_size(nets) ? WK_NOFILE_NET : WK_NOFILE;
 
+#ifdef __GLIBC__
+	/*
+	 * When many threads have arenas, glibc's malloc counts the CPUs to know how many more
+	 * there may be, by opening a file in /sys: in the sandbox that is death by SIGSYS.
+	 */
+	mallopt(M_ARENA_MAX, WK_ARENAS);
+#endif
 	if (wk_sandbox_limit(RLIMIT_CORE, 0) || wk_sandbox_limit(RLIMIT_NOFILE, files) ||
 	    wk_sandbox_limit(RLIMIT_AS, memory + WK_OWN_MEMORY))
 		return wk_sandbox_failed(e, "setrlimit");

@@ -131,9 +131,11 @@ int wk_sandbox_network(scmp_filter_ctx f, const json_t *nets)
 	int err;
 
 	for (size_t i = 0; i < json_array_size(nets); i++) {
-		const char *mode = json_string_value(json_object_get(json_array_get(nets, i), "mode"));
+		const json_t *net = json_array_get(nets, i);
+		const char *mode = json_string_value(json_object_get(net, "mode"));
 
-		if (mode && !strcmp(mode, "tap"))
+		/* A device of nat's is a tap to us: its NAT is another process's. */
+		if ((mode && !strcmp(mode, "tap")) || json_object_get(net, "device"))
 			tap = true;
 		else
 			nat = true;

@@ -10,7 +10,8 @@
  * are taken, 5 a frame for the guest (length, 2 bytes; gso), 6 a raw frame (n,
  * bytes), 7 publish and arm.
  */
-#include "conet_slirp.h"
+#include "conet.h"
+#include "conet_filter.h"
 #include "fuzz.h"
 
 #define PAGES	40u
@@ -24,7 +25,7 @@ static void *frame(void *arg, uint32_t ref, bool write)
 	return ref >= PAGES || (write && ref >= PAGES / 2) ? NULL : pages[ref];
 }
 
-/* What conet_slirp.c does with a frame of the guest's, on an exact copy. */
+/* What conet_nat.c does with a frame of the guest's, on an exact copy. */
 static void look(const uint8_t *data, uint32_t len, bool blank)
 {
 	uint8_t *copy = fuzz_copy(data, len);

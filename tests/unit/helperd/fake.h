@@ -13,7 +13,7 @@ extern co_u64 *fake_grants;		/* the guest's grant table */
 /* A xenstore call: the answer's type and payload (4097 bytes). */
 co_u32 fake_xs_call(co_u32 type, const char *data, size_t len, char *payload);
 const char *fake_disk(co_u8 *memory);	/* fake_disk.c: "" or what went wrong */
-const char *fake_net(co_u8 *memory);	/* fake_net.c: the same */
+const char *fake_net(co_u8 *memory, int rounds);	/* fake_net.c: the same */
 void fake_net_break(void);		/* after it: an index that cannot be */
 
 void fake_exit(const struct co_vcpu_run *run);

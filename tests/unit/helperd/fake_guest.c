@@ -222,15 +222,16 @@ void fake_guest(co_u8 *memory, co_u64 start_info)
 		STORE(xs->req_prod, 0x80000000u);
 		fake_notify(CO_PORT_XENSTORE);
 		fake_let_go();
-	} else if (!strcmp(what, "net")) {
-		const char *why = fake_net(memory);
+	} else if (!strcmp(what, "net") || !strcmp(what, "net-late")) {
+		/* Where notices are late it waits for each. */
+		const char *why = fake_net(memory, what[3] ? 500 : 20000);
 
 		say(why[0] ? "net bad: " : "net good");
 		say(why);
 		say("\r\n");
 		serve(0);
 	} else if (!strcmp(what, "bad-net")) {
-		say(fake_net(memory));
+		say(fake_net(memory, 20000));
 		fake_net_break();
 	} else if (!strcmp(what, "disk")) {
 		const char *why = fake_disk(memory);

@@ -19,7 +19,6 @@
 #define REF	128u		/* 0, 1 the rings; 2 what is sent; from 3 what comes */
 #define BUFFERS	32u
 #define FRAME	12100u		/* where the fake guest has nothing else */
-#define ROUNDS	20000
 
 #define LOAD(x)		__atomic_load_n(&(x), __ATOMIC_ACQUIRE)
 #define STORE(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_SEQ_CST)
@@ -101,11 +100,11 @@ static co_u16 ip_frame(co_u8 *f, const char *to, co_u8 protocol, const co_u8 *l4
 }
 
 /* Frames and entries that a driver never makes, and none that ends the VM. */
-static void nonsense(void)
+static void nonsense(int rounds)
 {
 	co_u32 x = 1, at = tx->req_prod;
 
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; i < rounds; i++) {
 		struct netif_tx_request q;
 		co_u8 *bytes = page(2);
 
@@ -134,7 +133,7 @@ static void nonsense(void)
 	}
 }
 
-const char *fake_net(co_u8 *memory)
+const char *fake_net(co_u8 *memory, int rounds)
 {
 	static const co_u8 echo[8] = { 8, 0, 0xf7, 0xff }, syn[20] = { 1, 1, 0, 25, [12] = 0x50, 2 };
 	static const co_u8 arp[42] = {
@@ -181,7 +180,7 @@ const char *fake_net(co_u8 *memory)
 	transmit(frame, ip_frame(frame, "10.0.2.3", 17, ask, sizeof(ask)));
 	transmit(frame, ip_frame(frame, "192.0.2.99", 6, syn, sizeof(syn)));
 	transmit(frame, ip_frame(frame, "192.0.2.99", 1, echo, sizeof(echo)));
-	nonsense();
+	nonsense(rounds);
 	return "";
 }
 

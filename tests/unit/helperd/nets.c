@@ -2,15 +2,20 @@
 /*
  * nets.c: VMs with networks, through colinuxd and the real worker in its real
  * sandbox: forwards that are open when vm.create returns, ports that are not
- * free, ports below 1024 and the policy for them, port.* at run time.
+ * free, ports below 1024 and the policy for them, port.* at run time; a NIC's device.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -82,6 +87,9 @@ static int connects(uint16_t port)
 			"\"cmdline\":\"" what "\",\"nets\":[{\"mode\":\"nat\",\"mac\":\"52:54:00:01:02:03\"," \
 			"\"forwards\":[" forwards "]}]}"
 #define NET(forwards)	NET_AS("boot", forwards)
+#define NIC(device)	"{\"name\":\"a\",\"memory\":67108864,\"kernel\":{\"path\":\"%s/kernel\"}," \
+			"\"cmdline\":\"net-late\",\"nets\":[{\"mode\":\"nat\",\"mac\":\"52:54:00:01:02:03\"," \
+			"\"device\":\"" device "\",\"forwards\":[]}]}"
 #define FORWARD		"{\"protocol\":\"%s\",\"hostAddress\":\"127.0.0.1\",\"hostPort\":%u,\"guestPort\":%u}"
 
 static void forwards(void)
@@ -156,6 +164,90 @@ static void frames(void)
 	CHECK(strstr(text(vm, "reason"), "broke a network ring"), "%s", text(vm, "reason"));
 	json_decref(vm);
 	DO(&c, "vm.delete", NAME("a"));
+}
+
+/* ---- a NIC's device: here a tap device, which asks for the same of the sandbox ---- */
+
+static int raw = -1;
+
+/* Who answers at the other end: ARP, and one ping.  The frame goes back as it came, turned round. */
+static void *gateway(void *arg)
+{
+	static const uint8_t its[6] = { 0x52, 0x55, 10, 0, 2, 2 };
+	uint8_t f[2000], mac[6], address[4];
+	ssize_t n;
+
+	(void)arg;
+	while ((n = recv(raw, f, sizeof(f), 0)) > 0) {
+		bool arp = n >= 42 && f[12] == 8 && f[13] == 6 && f[21] == 1;
+
+		if (!arp && (n < 42 || f[12] != 8 || f[13] != 0 || f[23] != 1 || f[34] != 8))
+			continue;
+		memcpy(mac, f + 6, 6);
+		memcpy(f, mac, 6);
+		memcpy(f + 6, its, 6);
+		memcpy(address, f + (arp ? 28 : 26), 4);
+		memcpy(f + (arp ? 28 : 26), f + (arp ? 38 : 30), 4);
+		memcpy(f + (arp ? 38 : 30), address, 4);
+		if (arp) {
+			f[21] = 2;
+			memcpy(f + 32, mac, 6);
+			memcpy(f + 22, its, 6);
+		} else {
+			f[34] = 0;
+		}
+		send(raw, f, (size_t)n, 0);
+	}
+	return NULL;
+}
+
+/* The index of the newest tap device; 0: there is none. */
+static unsigned int newest(void)
+{
+	struct if_nameindex *all = if_nameindex();
+	unsigned int index = 0;
+
+	for (struct if_nameindex *i = all; i && i->if_index; i++)
+		if (!strncmp(i->if_name, "tap", 3) && i->if_index > index)
+			index = i->if_index;
+	if_freenameindex(all);
+	return index;
+}
+
+static void device(void)
+{
+	struct sockaddr_ll a = { .sll_family = AF_PACKET, .sll_protocol = htons(3) };
+	struct ifreq r = { .ifr_flags = IFF_UP };
+	unsigned int before = newest();
+	pthread_t thread;
+	struct client u;
+	int fd = open("/dev/net/tun", O_RDWR);
+
+	client_open(&u, &d, USER);
+	FAILS("PERM", "/kernel is not this user's", &u, "vm.create", NIC("%s/kernel"), d.dir, d.dir);
+	client_close(&u);
+	raw = socket(AF_PACKET, SOCK_RAW, htons(3));
+	if (fd < 0 || raw < 0) {
+		printf("# no tap device here\n");
+		return;
+	}
+	close(fd);
+	client_open(&u, &d, 0);
+	DO(&u, "vm.create", NIC("/dev/net/tun"), d.dir);
+	a.sll_ifindex = (int)newest();
+	CHECK((unsigned int)a.sll_ifindex > before && if_indextoname((unsigned int)a.sll_ifindex, r.ifr_name));
+	CHECK(!ioctl(raw, SIOCSIFFLAGS, &r) && !bind(raw, (struct sockaddr *)&a, sizeof(a)));
+	CHECK(!pthread_create(&thread, NULL, gateway, NULL));
+	FAILS("STATE", "outside the virtual host", &u, "port.add", "{\"name\":\"a\",\"forward\":" FORWARD "}", "tcp",
+	      2525, 25);
+	DO(&u, "console.attach", NAME("a"));
+	DO(&u, "vm.start", NAME("a"));
+	CHECK(wait_text(&u, "net good"));
+	DO(&u, "vm.delete", "{\"name\":\"a\",\"force\":true}");
+	/* Its device went with the VM: the socket says so. */
+	pthread_join(thread, NULL);
+	close(raw);
+	client_close(&u);
 }
 
 static void write_policy(const char *what, uint16_t port, mode_t mode)
@@ -268,6 +360,7 @@ int main(void)
 	RUN(at_run_time);
 	RUN(in_use);
 	RUN(frames);
+	RUN(device);
 	RUN(low_ports);
 	client_close(&c);
 	CHECK(daemon_end(&d, SIGTERM) == 0);

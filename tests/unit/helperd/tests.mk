@@ -10,7 +10,7 @@ SLIRP_CFLAGS = $(shell pkg-config --cflags slirp)
 SLIRP_LIBS = $(shell pkg-config --libs slirp)
 HD_FAKE := helperd/fake_dev.c helperd/fake_guest.c helperd/fake_disk.c helperd/fake_net.c
 
-TESTS += stack ends console nomem xenbus agent agent_rude exec block block_tsan disks netif conet nets
+TESTS += stack ends console nomem xenbus agent agent_rude exec block block_tsan disks netif filter conet nic nets
 .DEFAULT_GOAL := all
 
 # colinuxd with the sanitizers; the worker without, for its sandbox is real.
@@ -47,9 +47,9 @@ $(OUT)/console: helperd/console.c $(addprefix $(HELPERD)/worker/,console.c ring.
 		$(addprefix $(HELPERD)/lib/,conlog.c loop.c proto.c err.c) $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
 
-$(OUT)/netif: helperd/netif.c $(addprefix $(HELPERD)/worker/,conet_ring.c conet_packet.c conet_filter.c) \
-		$(HD_HDRS) | $(OUT)
-	$(CC) $(CFLAGS) $(HD_INCLUDES) $(SLIRP_CFLAGS) -o $@ $(filter %.c,$^)
+$(OUT)/netif $(OUT)/filter: $(OUT)/%: helperd/%.c helperd/wire.c $(addprefix $(HELPERD)/worker/,conet_ring.c conet_packet.c \
+		conet_filter.c) $(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) $(HD_INCLUDES) -o $@ $(filter %.c,$^)
 
 # Backends on half a worker.
 HD_HALF := helperd/half.c $(addprefix $(HELPERD)/worker/,grant.c xenbus.c xenstore.c xs_tree.c) \
@@ -67,9 +67,23 @@ $(OUT)/disks: helperd/disks.c $(HD_BLOCK) $(HD_HDRS) | $(OUT)
 # The same for races between its threads.
 $(OUT)/block_tsan: helperd/block.c $(HD_BLOCK) $(HD_HDRS) | $(OUT)
 	$(CC) $(filter-out -fsanitize=%,$(CFLAGS)) -fsanitize=thread -Wno-tsan $(HD_BLOCK_CC) -o $@ $(filter %.c,$^) -ljansson
-$(OUT)/conet: helperd/conet.c $(HD_HALF) $(filter-out %_darwin.c,$(wildcard $(HELPERD)/worker/conet*.c)) $(HD_HDRS) | $(OUT)
-	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) $(SLIRP_CFLAGS) -pthread \
-		-Wl,--wrap=slirp_remove_hostxfwd -o $@ $(filter %.c,$^) -ljansson $(SLIRP_LIBS)
+HD_CONET := helperd/netfront.c $(HD_HALF) $(filter-out %_darwin.c,$(wildcard $(HELPERD)/worker/conet*.c))
+HD_CONET_CC := -Wno-format-truncation $(HD_INCLUDES) -pthread
+$(OUT)/conet: helperd/conet.c $(HD_CONET) $(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) $(HD_CONET_CC) $(SLIRP_CFLAGS) -Wl,--wrap=slirp_remove_hostxfwd -o $@ $(filter %.c,$^) \
+		-ljansson $(SLIRP_LIBS)
+$(OUT)/test-macvtap: $(HELPERD)/relay/macvtap.c | $(OUT)
+	$(CC) $(CFLAGS) -o $@ $<
+$(OUT)/nic: helperd/nic.c helperd/wire.c $(HD_CONET) $(OUT)/test-macvtap $(HD_HDRS) | $(OUT)
+	$(CC) $(CFLAGS) $(HD_CONET_CC) $(SLIRP_CFLAGS) -DMACVTAP='"$(OUT)/test-macvtap"' \
+		-Wl,--wrap=open,--wrap=fstat,--wrap=ioctl -o $@ $(filter %.c,$^) -ljansson $(SLIRP_LIBS)
+
+# What QEMU preloads, between its caller and libslirp.
+TESTS += qemu_net
+$(OUT)/libfakeslirp.so: helperd/fake_slirp.c | $(OUT)
+	$(CC) -std=gnu11 -O1 -Wall -Wextra -Werror $(SLIRP_CFLAGS) -fPIC -shared -o $@ $<
+$(OUT)/qemu_net: helperd/qemu_net.c $(HELPERD)/relay/qemu_net.c $(OUT)/libfakeslirp.so unit.h | $(OUT)
+	$(CC) $(CFLAGS) $(SLIRP_CFLAGS) -o $@ $(filter %.c,$^) -Wl,--no-as-needed $(OUT)/libfakeslirp.so -ldl
 
 $(OUT)/failing-colinuxd: $(wildcard $(HELPERD)/root/*.c) $(HD_LIB) $(HD_FAKE) helperd/fail_alloc.c $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DHD_BUILD='"unit"' -pthread -fno-builtin \
