@@ -9,10 +9,10 @@ import { type Context, run } from "../ui/context.ts";
 import { CliError, EXIT } from "../ui/errors.ts";
 
 const SPEC = `
-A forward is [ADDRESS:]PORT:GUESTPORT[/udp]. ADDRESS is one of this machine's, in
-numbers, an IPv6 one in brackets; left out, it is 127.0.0.1: only this machine
-can connect. The guest sees the client's own address; a client on this machine's
-loopback appears as the network's gateway.`;
+A forward is [ADDRESS:]PORT:GUESTPORT[/udp]. ADDRESS is one of this machine's,
+in numbers, an IPv6 one in brackets; left out, it is 127.0.0.1: only this
+machine can connect. The guest sees the client's own address; a client on this
+machine's loopback appears as the network's gateway.`;
 
 export function portCommand() {
   return new Command("port")
@@ -29,9 +29,10 @@ function add() {
   return verb("add", "Open a port of this machine for a guest that runs", {
     description: `${SPEC}
 
-It lasts until the guest ends or reboots; "forwards" in a definition are for
-good. Ports below 1024 can only be forwarded by a definition, where the
-administrator's /etc/colinux/ports.conf allows it.`,
+It lasts until the guest ends, or, where the module runs on this machine's own
+kernel, reboots; "forwards" in a definition are for good. Ports below 1024 can
+only be forwarded by a definition, where the administrator's
+/etc/colinux/ports.conf allows it.`,
     examples: [
       ["colinux port add mailserver 2525:25", "localhost:2525 is the guest's port 25"],
       ["colinux port add mailserver 0.0.0.0:8080:80", "for everybody who reaches this machine"],
@@ -46,13 +47,7 @@ administrator's /etc/colinux/ports.conf allows it.`,
       run(options, async (context) => {
         const [vmName, wanted] = operands(name, forward);
         await withVm(context, vmName, async ({ vm, client, host }) => {
-          const inner = await host.mapForward(vm.name, wanted);
-          try {
-            await client.call("port.add", { name: vm.name, forward: inner });
-          } catch (error) {
-            await host.unmapForward(vm.name, wanted);
-            throw error;
-          }
+          await host.addForward(client, vm.name, wanted);
           const text = `${vm.name}: ${showForward(wanted)} is open.\n`;
           context.out.result({ name: vm.name, forward: wanted }, text, true);
         });
@@ -75,8 +70,7 @@ Connections that stand go on.`,
       run(options, async (context) => {
         const [vmName, wanted] = operands(name, forward);
         await withVm(context, vmName, async ({ vm, client, host }) => {
-          const inner = await host.unmapForward(vm.name, wanted);
-          await client.call("port.remove", { name: vm.name, forward: inner });
+          await host.removeForward(client, vm.name, wanted);
           const text = `${vm.name}: ${showForward(wanted)} is closed.\n`;
           context.out.result({ name: vm.name, forward: wanted }, text, true);
         });
@@ -97,8 +91,7 @@ One forward a line, as "colinux port rm" takes it. With --json:
     .action((name, options) =>
       run(options, async (context) => {
         await withVm(context, name, async ({ vm, client, host }) => {
-          const { forwards: inner } = await client.call("port.list", { name: vm.name });
-          const forwards = await host.showForwards(vm.name, inner);
+          const forwards = await host.listForwards(client, vm.name);
           const text = forwards.map((forward) => `${showForward(forward)}\n`).join("");
           context.out.result({ name: vm.name, forwards }, text);
         });

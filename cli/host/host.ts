@@ -4,6 +4,7 @@
  * /dev/colinux (local.ts) or a virtual host in QEMU (virtual.ts). Both speak
  * the same JSON-RPC; commands never ask which one it is but to print `why`.
  */
+import type { RpcClient } from "../rpc/client.ts";
 import type { Forward } from "../rpc/proto.ts";
 import { CliError } from "../ui/errors.ts";
 import type { Paths } from "../ui/paths.ts";
@@ -47,6 +48,8 @@ export interface HostStatus {
   accelerator?: string;
   /** Virtual: one line why not a faster accelerator. */
   acceleratorWhy?: string;
+  /** Virtual: words for guests' command lines, as the accelerator likes them. */
+  guestWords?: readonly string[];
   /** Kernel version of the virtual host. */
   kernel?: string;
   /** Memory of the virtual host in bytes. */
@@ -55,6 +58,14 @@ export interface HostStatus {
   stay?: boolean;
   /** Where its console log is, for a person who looks for the reason. */
   log?: string;
+}
+
+/** What a network of mode nat is made of. */
+export interface Nat {
+  /** Virtual: what the worker opens; the NAT is there already. */
+  device?: string;
+  /** Those that the worker is to make. */
+  forwards: Forward[];
 }
 
 export interface HostContext {
@@ -86,14 +97,16 @@ export interface Host {
    */
   publishDisk(request: DiskRequest): Promise<HostFile>;
   /**
-   * Opens a port of this machine for a VM and gives the forward that its worker is to make.
-   * Natively that is the same one. Says who has the port when it is in use.
+   * Before vm.create, for a network of mode nat: the virtual host makes it here, ports and all,
+   * for this VM until it has ended, or release(). Natively it is the worker's.
+   * Says who has a port that is in use.
    */
-  mapForward(vm: string, forward: Forward): Promise<Forward>;
-  /** Closes it again; the worker's forward, for port.remove. */
-  unmapForward(vm: string, forward: Forward): Promise<Forward>;
-  /** What the worker lists, as a person knows it. */
-  showForwards(vm: string, forwards: Forward[]): Promise<Forward[]>;
+  prepareNat(vm: string, forwards: Forward[]): Promise<Nat>;
+  /** Opens a port of this machine for a VM that runs. */
+  addForward(client: RpcClient, vm: string, forward: Forward): Promise<void>;
+  /** Closes it again; connections that stand go on. */
+  removeForward(client: RpcClient, vm: string, forward: Forward): Promise<void>;
+  listForwards(client: RpcClient, vm: string): Promise<Forward[]>;
   /** Lets go what a VM that does not run held here: before it is made, and when that failed. */
   release(vm: string): Promise<void>;
   status(): Promise<HostStatus>;

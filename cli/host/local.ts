@@ -4,9 +4,18 @@
  * loads anything: that is the administrator's (systemd, make install).
  */
 import { CliError, EXIT } from "../ui/errors.ts";
+import type { RpcClient } from "../rpc/client.ts";
 import type { Forward } from "../rpc/proto.ts";
 import { checkDisk } from "./disk.ts";
-import type { DiskRequest, Host, HostFactory, HostFile, HostStatus, Transport } from "./host.ts";
+import type {
+  DiskRequest,
+  Host,
+  HostFactory,
+  HostFile,
+  HostStatus,
+  Nat,
+  Transport,
+} from "./host.ts";
 import { portInUse } from "./listeners.ts";
 
 export const localHost: HostFactory = (context, why) =>
@@ -38,18 +47,22 @@ export class LocalHost implements Host {
     return { path: (await checkDisk(request)).path };
   }
 
-  async mapForward(_vm: string, forward: Forward): Promise<Forward> {
-    const used = await portInUse(forward);
-    if (used !== undefined) throw used;
-    return forward;
+  async prepareNat(_vm: string, forwards: Forward[]): Promise<Nat> {
+    for (const forward of forwards) await checkPort(forward);
+    return { forwards };
   }
 
-  unmapForward(_vm: string, forward: Forward): Promise<Forward> {
-    return Promise.resolve(forward);
+  async addForward(client: RpcClient, name: string, forward: Forward): Promise<void> {
+    await checkPort(forward);
+    await client.call("port.add", { name, forward });
   }
 
-  showForwards(_vm: string, forwards: Forward[]): Promise<Forward[]> {
-    return Promise.resolve(forwards);
+  async removeForward(client: RpcClient, name: string, forward: Forward): Promise<void> {
+    await client.call("port.remove", { name, forward });
+  }
+
+  async listForwards(client: RpcClient, name: string): Promise<Forward[]> {
+    return (await client.call("port.list", { name })).forwards;
   }
 
   /** The worker held all that there was. */
@@ -80,6 +93,12 @@ export class LocalHost implements Host {
       exit: EXIT.noPerm,
     });
   }
+}
+
+/** The worker could not say who has it. */
+async function checkPort(forward: Forward): Promise<void> {
+  const used = await portInUse(forward);
+  if (used !== undefined) throw used;
 }
 
 /** Why a socket of colinuxd could not be connected to, in words. */

@@ -4,6 +4,7 @@
  * asks it over daemon.sock. All work is in daemon.ts.
  */
 import { CliError, EXIT } from "../ui/errors.ts";
+import type { RpcClient } from "../rpc/client.ts";
 import type { Forward } from "../rpc/proto.ts";
 import { aborted } from "../ui/context.ts";
 import { makeDirs } from "../ui/dirs.ts";
@@ -17,6 +18,7 @@ import {
   type HostFile,
   type HostStatus,
   isHostDown,
+  type Nat,
   type StartOptions,
   type Transport,
 } from "./host.ts";
@@ -62,16 +64,21 @@ class VirtualHost implements Host {
     return await this.#need("disk", await checkDisk(request));
   }
 
-  async mapForward(vm: string, forward: Forward): Promise<Forward> {
-    return await this.#need("forward", { vm, forward });
+  async prepareNat(vm: string, forwards: Forward[]): Promise<Nat> {
+    const { device } = await this.#need("nat", { vm, forwards });
+    return { device, forwards: [] };
   }
 
-  async unmapForward(vm: string, forward: Forward): Promise<Forward> {
-    return (await this.#need("unforward", { vm, forward })).inner ?? forward;
+  async addForward(_client: RpcClient, vm: string, forward: Forward): Promise<void> {
+    await this.#need("forward", { vm, forward });
   }
 
-  async showForwards(vm: string, forwards: Forward[]): Promise<Forward[]> {
-    return (await this.#need("forwards", { vm, forwards })).forwards;
+  async removeForward(_client: RpcClient, vm: string, forward: Forward): Promise<void> {
+    await this.#need("unforward", { vm, forward });
+  }
+
+  async listForwards(_client: RpcClient, vm: string): Promise<Forward[]> {
+    return (await this.#need("forwards", { vm })).forwards;
   }
 
   async release(vm: string): Promise<void> {

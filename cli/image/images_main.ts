@@ -5,7 +5,7 @@
  * build/vhost/RELEASE/{vmlinuz,initrd}. A file that is newer than all that it
  * is made of stays as it is.
  */
-import { vhostInitrd } from "../host/vhost/image.ts";
+import { PROGRAMS, vhostInitrd } from "../host/vhost/image.ts";
 import { CliError, EXIT } from "../ui/errors.ts";
 import { busybox, shellInitrd } from "./shell.ts";
 
@@ -55,8 +55,8 @@ async function build(out: string, releases: string[]): Promise<void> {
     const ko = `${out}/kext/linux/${release}/colinux.ko`;
     const dir = `${out}/vhost/${release}`;
     const sources = [
-      ...["init.sh", "disk.sh", "debug.sh", "image.ts"].map((name) => `${scripts}/${name}`),
-      ...["colinuxd", "colinux-worker", "colinux-relay"].map((name) => `${out}/bin/${name}`),
+      ...["init.sh", "hotplug.sh", "debug.sh", "image.ts"].map((name) => `${scripts}/${name}`),
+      ...PROGRAMS.map((name) => `${out}/bin/${name}`),
       ...code,
       ko,
       `${kernel}/package`,

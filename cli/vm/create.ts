@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** From a definition to a VM that runs: kernel, initrd, vm.create, vm.start. For boot.ts. */
 import type { Definition } from "../config/definition.ts";
-import type { DiskRequest, Host, HostFile } from "../host/host.ts";
+import type { DiskRequest, Host, HostFile, HostStatus } from "../host/host.ts";
 import type { RpcClient } from "../rpc/client.ts";
 import { protoError } from "../rpc/errors.ts";
-import type { Forward, Params, Vm } from "../rpc/proto.ts";
+import type { Params, Vm } from "../rpc/proto.ts";
 import type { Context } from "../ui/context.ts";
 import { CliError } from "../ui/errors.ts";
 import { prepareDisks } from "./data_disks.ts";
@@ -30,12 +30,12 @@ export async function createVm(
 ): Promise<Created> {
   const { name } = definition;
   const { signal } = context;
-  const files = new Published(host, name);
+  const files = new Published(host);
   await host.release(name);
   try {
     const root = await prepareRoot(context, definition, options);
     await prepareDisks(context, definition);
-    const params = await paramsFor(context, files, definition, root);
+    const params = await paramsFor(context, host, files, definition, root);
     if (definition.autostart === true) {
       if (host.kind === "local") params.autostart = true;
       else context.progress(`${name}: autostart works only where make install put the module`);
@@ -77,6 +77,7 @@ async function makeAndStart(
 
 async function paramsFor(
   context: Context,
+  host: Host,
   files: Published,
   definition: Definition,
   root: Root | undefined,
@@ -86,7 +87,7 @@ async function paramsFor(
     name: definition.name,
     memory: definition.memory,
     kernel: await files.publish(kernel),
-    cmdline: definition.cmdline,
+    cmdline: cmdlineFor(definition, await host.status()),
     vcpus: definition.vcpus,
   };
   if (initrd !== undefined) {
@@ -105,7 +106,11 @@ async function paramsFor(
     root?.disk,
     (disk) => files.publishDisk(disk),
   );
-  const nets = await netsOf(context.paths, definition, (forward) => files.map(forward));
+  const nets = await netsOf(
+    context.paths,
+    definition,
+    (forwards) => host.prepareNat(definition.name, forwards),
+  );
   if (disks.length > 0) params.disks = disks;
   if (nets.length > 0) params.nets = nets;
   const { ready, health, restart } = definition;
@@ -135,20 +140,22 @@ async function kernelFiles(
   return { kernel, initrd: own === undefined ? root?.initrd : undefined };
 }
 
-/** As the helper's messages write it. */
-function port({ hostAddress, hostPort }: Forward): string {
-  return `${hostAddress}:${hostPort}`;
+/** As many as colinuxd takes. */
+const CMDLINE_MAX = 1023;
+
+/** The host's words come first: of two that contradict each other kernels take the last. */
+export function cmdlineFor({ cmdline }: Definition, { guestWords = [] }: HostStatus): string {
+  const whole = [...guestWords, cmdline].filter((words) => words !== "").join(" ");
+  return new TextEncoder().encode(whole).length <= CMDLINE_MAX ? whole : cmdline;
 }
 
 /** Things as the helper knows them; its messages get the names that a person knows. */
 class Published {
   readonly #host: Host;
-  readonly #vm: string;
   readonly #names = new Map<string, string>();
 
-  constructor(host: Host, vm: string) {
+  constructor(host: Host) {
     this.#host = host;
-    this.#vm = vm;
   }
 
   async publish(path: string): Promise<HostFile> {
@@ -161,12 +168,6 @@ class Published {
     const file = await this.#host.publishDisk(disk);
     this.#names.set(file.path, disk.path);
     return file;
-  }
-
-  async map(forward: Forward): Promise<Forward> {
-    const inner = await this.#host.mapForward(this.#vm, forward);
-    this.#names.set(port(inner), port(forward));
-    return inner;
   }
 
   inOurWords(error: unknown): unknown {

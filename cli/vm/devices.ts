@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** The disks and networks of a definition, as vm.create takes them. For create.ts. */
 import type { Definition, DiskDefinition } from "../config/definition.ts";
-import type { DiskRequest, HostFile } from "../host/host.ts";
+import type { DiskRequest, HostFile, Nat } from "../host/host.ts";
 import type { DiskSpec, Forward, NetSpec } from "../rpc/proto.ts";
 import type { Paths } from "../ui/paths.ts";
 import { vmFolder } from "./records.ts";
@@ -33,18 +33,17 @@ export async function disksOf(
   return specs;
 }
 
-/** `map` opens a port of this machine and gives the forward that the worker is to make. */
+/** `prepareNat` makes what a network of mode nat needs on this host. */
 export async function netsOf(
   paths: Paths,
   definition: Definition,
-  map: (forward: Forward) => Promise<Forward>,
+  prepareNat: (forwards: Forward[]) => Promise<Nat>,
 ): Promise<NetSpec[]> {
   const { name, network } = definition;
   if (network === undefined) return [];
-  const { mode, tap } = network;
-  const forwards: Forward[] = [];
-  for (const forward of network.forwards) forwards.push(await map(forward));
-  const spec: NetSpec = { mode, mac: network.mac ?? await stableMac(paths.state, name), forwards };
+  const { mode, tap, forwards } = network;
+  const nat = mode === "nat" ? await prepareNat(forwards) : { forwards };
+  const spec: NetSpec = { mode, mac: network.mac ?? await stableMac(paths.state, name), ...nat };
   if (tap !== undefined) spec.tap = tap;
   return [spec];
 }

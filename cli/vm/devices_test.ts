@@ -53,9 +53,21 @@ Deno.test("disks and networks as vm.create takes them", async () => {
     "vm data /state/vms/vm/data.img rw",
     "vm cd /a.iso ro",
   ]);
-  const map = (forward: Forward) => Promise.resolve({ ...forward, hostPort: 20000 });
-  assert.deepEqual(await netsOf(paths, definition, map), [
-    { mode: "tap", tap: "tap0", mac: "02:00:00:00:00:01", forwards: [await map(outer)] },
+  const tap = { mode: "tap", tap: "tap0", mac: "02:00:00:00:00:01", forwards: [outer] } as const;
+  const prepareNat = (forwards: Forward[]) => {
+    asked.push(`nat ${forwards.length}`);
+    return Promise.resolve({ device: "/dev/nic", forwards: [] });
+  };
+  assert.deepEqual(await netsOf(paths, definition, prepareNat), [tap]);
+  assert.deepEqual(await netsOf(paths, base, prepareNat), []);
+  assert.equal(asked.length, 3);
+  const nat: Definition = { ...base, network: { mode: "nat", mac: tap.mac, forwards: [outer] } };
+  assert.deepEqual(await netsOf(paths, nat, prepareNat), [
+    { mode: "nat", mac: tap.mac, device: "/dev/nic", forwards: [] },
   ]);
-  assert.deepEqual(await netsOf(paths, base, map), []);
+  assert.equal(asked.at(-1), "nat 1");
+  const native = (forwards: Forward[]) => Promise.resolve({ forwards });
+  assert.deepEqual(await netsOf(paths, nat, native), [
+    { mode: "nat", mac: tap.mac, forwards: [outer] },
+  ]);
 });

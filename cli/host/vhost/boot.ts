@@ -31,7 +31,7 @@ export interface BootContext {
   /** Bytes of guest memory wanted at first. */
   wanted: number;
   progress(line: string): void;
-  /** disk, gone: what /init says when it is up. */
+  /** disk, nic, gone, failed: what hotplug.sh says. */
   onLine(word: string, rest: string): void;
   /** Told of each machine, so that stop() can end it in the middle of its boot. */
   onMachine(machine: Machine): void;
@@ -61,7 +61,7 @@ async function findImage(paths: Paths, release: string | undefined): Promise<Ima
 
 /** The loader separates names by spaces and colons: then bursts of clients are slower. */
 async function findPreload(paths: Paths): Promise<string | undefined> {
-  const path = `${paths.lib}/vhost/backlog.so`;
+  const path = `${paths.lib}/vhost/qemu_net.so`;
   if (Deno.build.os !== "linux" || /[ :]/.test(path)) return undefined;
   return await Deno.stat(path).then(() => path, () => undefined);
 }

@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * Virtio disks that come and go while the virtual host runs: slots on PCI
+ * Virtio devices that come and go while the virtual host runs: slots on PCI
  * bridges, a serial number for each, an answer when the host inside has seen
- * it. For disks.ts and vm_disks.ts, which know what the disks are.
+ * it. For disk_bus.ts and nics.ts, which know what the devices are.
  */
-import { BRIDGES, DISK_THREAD, SLOTS } from "./layout.ts";
+import { BRIDGES, SLOTS } from "./layout.ts";
 import type { Monitor } from "./qmp.ts";
 
 /** Milliseconds on a quiet machine; one under load has its time. */
 const PLUG_MS = 120_000;
 
-export interface Plugged {
-  readonly serial: string;
-  readonly slot: number;
-  /** Where the helper inside finds it. */
-  readonly path: string;
-  readonly size: number;
+/** What a person calls it. */
+export type Kind = "disk" | "NIC";
+
+interface Waiter {
+  resolve(): void;
+  reject(why: Error): void;
 }
 
-/** What QEMU opens: options of its raw format driver, the file's among them. */
-export type Node = { readonly "read-only": boolean } & Record<string, unknown>;
-
-export class DiskBus {
-  readonly #qmp: Monitor;
-  readonly #waiting = new Map<string, () => void>();
+export class Bus {
+  readonly qmp: Monitor;
+  readonly #patience: number;
+  readonly #waiting = new Map<string, Waiter>();
   readonly #free = Array.from({ length: BRIDGES * SLOTS }, (_, slot) => slot);
+  #last: Promise<unknown> = Promise.resolve();
 
-  constructor(qmp: Monitor) {
-    this.#qmp = qmp;
+  constructor(qmp: Monitor, patience = PLUG_MS) {
+    this.qmp = qmp;
+    this.#patience = patience;
     qmp.on((event, data) => {
-      if (event === "DEVICE_DELETED") this.#wake(`-${String(data.device)}`);
+      if (event === "DEVICE_DELETED") this.#take(`-${String(data.device)}`)?.resolve();
     });
   }
 
@@ -37,81 +37,94 @@ export class DiskBus {
     return this.#free.length === 0;
   }
 
-  /** /init has made /dev/colinux-disk/SERIAL. */
+  /** The host inside has made the link to it. */
   arrived(serial: string): void {
-    this.#wake(`+${serial}`);
+    this.#take(`+${serial}`)?.resolve();
   }
 
-  /** Serial: at most 20 characters, never one that is plugged now. */
-  async plug(serial: string, node: Node): Promise<Plugged> {
+  /** The host inside has it, and cannot use it. */
+  failed(serial: string, why: string): void {
+    this.#take(`+${serial}`)?.reject(new Error(`in the virtual host: ${why}`));
+  }
+
+  take(kind: Kind): number {
     const slot = this.#free.shift();
-    if (slot === undefined) throw new Error("no slot for another disk");
-    const name = `n${serial}`;
-    let opened = false;
-    let inside = false;
+    if (slot === undefined) throw new Error(`no slot for another ${kind}`);
+    return slot;
+  }
+
+  /** Nothing is in that slot any more. */
+  giveBack(slot: number): void {
+    this.#free.push(slot);
+  }
+
+  /**
+   * Returns when QEMU has plugged it in; `seen` waits until the host inside has it.
+   * Serial: never one that is plugged now.
+   */
+  async plug(
+    kind: Kind,
+    serial: string,
+    slot: number,
+    device: Record<string, unknown>,
+  ): Promise<{ seen: Promise<void> }> {
+    const key = `+${serial}`;
+    const seen = this.#wait(key, `the virtual host does not see the ${kind} ${serial} come`);
     try {
-      await this.#qmp.execute("blockdev-add", { driver: "raw", "node-name": name, ...node });
-      opened = true;
-      const size = await this.#size(name);
-      const arrival = this.#wait(`+${serial}`);
-      await this.#qmp.execute("device_add", {
-        driver: "virtio-blk-pci",
+      await this.qmp.execute("device_add", {
+        ...device,
         id: `d${serial}`,
-        drive: name,
-        serial,
-        iothread: DISK_THREAD,
-        // A flush of the host inside is a flush of the file; nobody else writes it.
-        "write-cache": "on",
-        "share-rw": false,
-        // A full disk is an error for whoever writes; by itself QEMU would stop all VMs.
-        werror: "report",
-        rerror: "report",
         bus: `bridge${1 + Math.floor(slot / SLOTS)}`,
         addr: (1 + slot % SLOTS).toString(16),
       });
-      inside = true;
-      await arrival;
-      return { serial, slot, path: `/dev/colinux-disk/${serial}`, size };
+      return { seen };
     } catch (error) {
-      if (opened && !inside) await this.#qmp.execute("blockdev-del", { "node-name": name });
-      // A disk that the host inside never showed keeps its slot.
-      if (!inside) this.#free.push(slot);
+      this.#take(key)?.resolve();
       throw error;
     }
   }
 
-  /** Returns when QEMU has closed the file, after a last flush. */
-  async unplug({ serial, slot }: Plugged): Promise<void> {
-    const gone = this.#wait(`-d${serial}`);
-    await this.#qmp.execute("device_del", { id: `d${serial}` });
+  /** Returns when nobody uses it: not QEMU, and not the host inside. */
+  async unplug(kind: Kind, serial: string): Promise<void> {
+    const key = `-d${serial}`;
+    const gone = this.#wait(key, `the virtual host does not let the ${kind} ${serial} go`);
+    try {
+      await this.qmp.execute("device_del", { id: `d${serial}` });
+    } catch (error) {
+      this.#take(key)?.resolve();
+      throw error;
+    }
     await gone;
-    await this.#qmp.execute("blockdev-del", { "node-name": `n${serial}` });
-    this.#free.push(slot);
   }
 
-  async #size(name: string): Promise<number> {
-    const nodes = await this.#qmp.execute("query-named-block-nodes", { flat: true });
-    const list = Array.isArray(nodes) ? nodes as Record<string, unknown>[] : [];
-    const image = list.find((node) => node["node-name"] === name)?.image;
-    return Number((image as Record<string, unknown> | undefined)?.["virtual-size"] ?? 0);
+  /** One thing comes or goes at a time, in the order in which they were asked for. */
+  async inTurn<T>(body: () => Promise<T>): Promise<T> {
+    const before = this.#last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#last = promise;
+    try {
+      await before;
+      return await body();
+    } finally {
+      resolve();
+    }
   }
 
-  #wait(key: string): Promise<void> {
+  #wait(key: string, late: string): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     promise.catch(() => {});
-    const timer = setTimeout(() => {
-      this.#waiting.delete(key);
-      reject(new Error(`the virtual host does not see a disk come or go (${key})`));
-    }, PLUG_MS);
-    this.#waiting.set(key, () => {
+    const timer = setTimeout(() => this.#take(key)?.reject(new Error(late)), this.#patience);
+    const settled = <T extends unknown[]>(then: (...args: T) => void) => (...args: T) => {
       clearTimeout(timer);
-      resolve();
-    });
+      then(...args);
+    };
+    this.#waiting.set(key, { resolve: settled(resolve), reject: settled(reject) });
     return promise;
   }
 
-  #wake(key: string): void {
-    this.#waiting.get(key)?.();
+  #take(key: string): Waiter | undefined {
+    const waiter = this.#waiting.get(key);
     this.#waiting.delete(key);
+    return waiter;
   }
 }

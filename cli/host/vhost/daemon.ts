@@ -148,8 +148,9 @@ export class Daemon {
   }
 
   #line(word: string, rest: string): void {
-    if (word === "disk") this.#things?.arrived(rest);
+    if (word === "disk" || word === "nic") this.#things?.arrived(rest);
     else if (word !== "gone") this.#note(`${word} ${rest}`);
+    if (word === "failed") this.#things?.failed(rest);
   }
 
   #ended(why: string): void {
@@ -198,6 +199,7 @@ export class Daemon {
       status: () => this.#status(),
       publish: async (params, tell) => (await this.#ready()).handlers.publish(params, tell),
       disk: async (params, tell) => (await this.#ready()).handlers.disk(params, tell),
+      nat: async (params, tell) => (await this.#ready()).handlers.nat(params, tell),
       forward: async (params, tell) => (await this.#ready()).handlers.forward(params, tell),
       unforward: async (params, tell) => (await this.#ready()).handlers.unforward(params, tell),
       forwards: async (params, tell) => (await this.#ready()).handlers.forwards(params, tell),
@@ -205,7 +207,11 @@ export class Daemon {
         const things = await this.#ready();
         await this.#watch.refresh();
         if (this.#watch.active.some(({ name }) => name === vm)) {
-          throw protoError("STATE", `${vm} runs: its disks stay`, `colinux stop ${vm} first`);
+          throw protoError(
+            "STATE",
+            `${vm} runs: its disks and networks stay`,
+            `colinux stop ${vm} first`,
+          );
         }
         await things.release(vm);
         return {};
@@ -259,6 +265,7 @@ export class Daemon {
       why: "",
       pid: machine.pid,
       accelerator: machine.accel.name,
+      guestWords: machine.accel.words,
       ...(why === undefined ? {} : { acceleratorWhy: why }),
       kernel: image.release,
       memory,

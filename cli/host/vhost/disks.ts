@@ -6,7 +6,7 @@
  */
 import { CliError, EXIT } from "../../ui/errors.ts";
 import type { HostFile } from "../host.ts";
-import type { DiskBus, Plugged } from "./bus.ts";
+import type { DiskBus, Plugged } from "./disk_bus.ts";
 
 interface Disk {
   plugged: Plugged;

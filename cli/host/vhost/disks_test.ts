@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { CliError } from "../../ui/errors.ts";
 import type { DiskRequest } from "../host.ts";
-import { DiskBus } from "./bus.ts";
+import { Bus } from "./bus.ts";
+import { DiskBus } from "./disk_bus.ts";
 import { Disks } from "./disks.ts";
 import { BRIDGES, DISK_THREAD, SLOTS } from "./layout.ts";
 import { FakeMonitor } from "./testing.ts";
@@ -13,9 +14,11 @@ const request: DiskRequest = { path: "/disk.img", vm: "mail", name: "data", read
 /** A machine whose host inside answers each plug and unplug at once. */
 function machine() {
   const monitor = new FakeMonitor();
-  const bus = new DiskBus(monitor);
+  const plain = new Bus(monitor);
+  const bus = new DiskBus(plain);
   const disks = new Disks(bus);
-  monitor.answers.device_add = ({ serial }) => void queueMicrotask(() => bus.arrived(`${serial}`));
+  monitor.answers.device_add = ({ serial }) =>
+    void queueMicrotask(() => plain.arrived(`${serial}`));
   monitor.answers.device_del = ({ id }) =>
     void queueMicrotask(() => monitor.event("DEVICE_DELETED", { device: id }));
   monitor.answers["query-named-block-nodes"] = () =>

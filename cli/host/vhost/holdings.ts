@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * What VMs hold in the virtual host (disks, forwards) lasts as long as they do,
+ * What VMs hold in the virtual host (disks, networks) lasts as long as they do,
  * whoever made them and whether that client is still there: let go when
- * colinuxd says that a VM has ended. Called by daemon.ts.
+ * colinuxd says that a VM has ended, reset when it starts again. Called by things.ts.
  */
 import type { Vm } from "../../rpc/proto.ts";
 
@@ -11,12 +11,14 @@ const UNSEEN_MS = 600_000;
 
 export interface Holder {
   release(vm: string): Promise<void>;
+  /** The guest has died, and starts again with what it has. */
+  reset?(vm: string): Promise<void>;
 }
 
 interface Held {
   since: number;
-  /** colinuxd has known it alive since. */
-  seen: boolean;
+  /** As colinuxd has known it alive since. */
+  last?: Pick<Vm, "state" | "restarts">;
 }
 
 export class Holdings {
@@ -31,7 +33,7 @@ export class Holdings {
 
   /** Something is about to be made for a VM. */
   hold(vm: string): void {
-    if (!this.#held.has(vm)) this.#held.set(vm, { since: Date.now(), seen: false });
+    if (!this.#held.has(vm)) this.#held.set(vm, { since: Date.now() });
   }
 
   /** Returns when nothing of that VM's is left. */
@@ -43,15 +45,34 @@ export class Holdings {
 
   /** All VMs there are, whenever that has changed. */
   look(vms: Iterable<Vm>): void {
-    const alive = new Set<string>();
-    for (const vm of vms) if (isAlive(vm)) alive.add(vm.name);
+    const alive = new Map<string, Vm>();
+    for (const vm of vms) if (isAlive(vm)) alive.set(vm.name, vm);
     for (const [name, held] of this.#held) {
-      if (alive.has(name)) held.seen = true;
-      else if (held.seen || Date.now() - held.since > UNSEEN_MS) {
-        this.release(name).catch((error: unknown) => this.#note(`${name}: ${String(error)}`));
+      const vm = alive.get(name);
+      if (vm !== undefined) {
+        if (held.last !== undefined && hasDied(held.last, vm)) this.#reset(name);
+        held.last = { state: vm.state, restarts: vm.restarts };
+      } else if (held.last !== undefined || Date.now() - held.since > UNSEEN_MS) {
+        this.#noting(name, this.release(name));
       }
     }
   }
+
+  #reset(name: string): void {
+    for (const holder of this.#holders) {
+      if (holder.reset !== undefined) this.#noting(name, holder.reset(name));
+    }
+  }
+
+  #noting(name: string, work: Promise<void>): void {
+    work.catch((error: unknown) => this.#note(`${name}: ${String(error)}`));
+  }
+}
+
+/** Once for each death: what waits to start again has been seen waiting, or is counted. */
+function hasDied(before: Pick<Vm, "state" | "restarts">, now: Vm): boolean {
+  const waits = now.state === "restarting" && before.state !== "restarting";
+  return waits || (now.restarts ?? 0) > (before.restarts ?? 0);
 }
 
 function isAlive({ state }: Vm): boolean {

@@ -15,14 +15,14 @@ export interface VhostParts {
   /** colinux.ko for that kernel. */
   ko: string;
   busybox: string;
-  /** Folder with colinuxd, colinux-worker, colinux-relay. */
+  /** Folder with PROGRAMS. */
   bin: string;
-  /** This folder: init.sh, disk.sh, debug.sh. */
+  /** This folder: init.sh, hotplug.sh, debug.sh. */
   scripts: string;
 }
 
-const MODULES = ["virtio_pci", "virtio_console", "virtio_blk", "virtio_net"];
-const PROGRAMS = ["colinuxd", "colinux-worker", "colinux-relay"];
+const MODULES = ["virtio_pci", "virtio_console", "virtio_blk", "virtio_net", "macvtap"];
+export const PROGRAMS = ["colinuxd", "colinux-worker", "colinux-relay", "colinux-macvtap"];
 
 const PASSWD = "root:x:0:0:root:/:/bin/sh\nowner:x:1000:1000:owner:/:/bin/sh\n";
 const GROUP = "root:x:0:\nowner:x:1000:\n";
@@ -66,12 +66,13 @@ export async function vhostInitrd(parts: VhostParts): Promise<Uint8Array<ArrayBu
     .file("bin/busybox", await Deno.readFile(parts.busybox), 0o755)
     .symlink("bin/sh", "busybox")
     .file("init", await Deno.readFile(`${parts.scripts}/init.sh`), 0o755)
-    .file("bin/colinux-disk", await Deno.readFile(`${parts.scripts}/disk.sh`), 0o755)
+    .file("bin/colinux-hotplug", await Deno.readFile(`${parts.scripts}/hotplug.sh`), 0o755)
     .file("bin/colinux-debug", await Deno.readFile(`${parts.scripts}/debug.sh`), 0o755)
     .file("colinux.ko", await stripped(parts.ko))
     .file("etc/passwd", PASSWD)
     .file("etc/group", GROUP)
-    .file("etc/resolv.conf", "nameserver 198.18.2.3\n")
+    // Workers with a NAT of their own read it.
+    .file("etc/resolv.conf", "# There is no way out but by guests' NICs.\n")
     .file("etc/nsswitch.conf", "passwd: files\ngroup: files\n");
   const order: string[] = [];
   for (const module of await closure(parts.modules, MODULES)) {

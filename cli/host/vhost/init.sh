@@ -4,10 +4,11 @@
 # /init of the virtual host: loads the module, starts the helper and the relay,
 # and tells the daemon (daemon.ts) outside how it goes, one line each, through
 # the port colinux.ctl:
-#   init | progress TEXT | ready | error TEXT | disk SERIAL | gone SERIAL
+#   init | progress TEXT | ready | error TEXT
+#   disk SERIAL | nic SERIAL | gone SERIAL | failed SERIAL TEXT (hotplug.sh)
 # From there come: poweroff.  Kernel command line: colinux.X=Y are parameters
-# of the module.  Nothing in here is reachable from outside but by the ports and
-# by forwards that the daemon makes.
+# of the module.  Nothing in here is reachable from outside but by the ports: this
+# kernel has no network of its own.  Guests have NICs, which only macvtaps use.
 /bin/busybox mkdir -p /proc /sys /dev /run /tmp
 /bin/busybox --install -s /bin
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
@@ -16,9 +17,13 @@ mount -t sysfs -o nosuid,nodev,noexec sys /sys
 mount -t devtmpfs -o nosuid dev /dev
 mount -t tmpfs -o nosuid,nodev,mode=755 run /run
 mount -t tmpfs -o nosuid,nodev tmp /tmp
-mkdir -p /dev/virtio-ports /dev/colinux-disk /run/colinux
+mkdir -p /dev/virtio-ports /dev/colinux-disk /dev/colinux-nic /run/colinux /run/colinux-nic
 hostname colinux-host
 ip link set lo up
+# This kernel is nobody's neighbour in guests' networks: on their NICs it has no address.
+echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6
+# Guests' pings are sent by the workers of those VMs that have a NAT of their own.
+echo "0 2147483647" > /proc/sys/net/ipv4/ping_group_range
 
 while read -r module; do insmod "/modules/$module.ko"; done < /modules/order
 
@@ -64,58 +69,6 @@ fail() {
 
 say "init"
 
-# layout.ts names the two networks.  QEMU's user network takes what is sent to its
-# gateway's address, and to any of its IPv6 network's, for this machine's loopback:
-# only answers of a udp forward, from its own address, may go there.
-network() (
-	set -e
-	out=$(by_mac 52:54:00:c0:11:02)
-	in=$(by_mac 52:54:00:c0:11:03)
-	# Guests' pings are sent by their workers.
-	echo "0 2147483647" > /proc/sys/net/ipv4/ping_group_range
-	cd /proc/sys/net/ipv6/conf
-	echo 1 > "$in/disable_ipv6"
-	echo 0 > "$out/accept_ra"
-	# Nobody else is there to have the same address.
-	echo 0 > "$out/accept_dad"
-	# No address of the link's own: fe80:: would be one more way to that loopback.
-	echo 1 > "$out/addr_gen_mode"
-	ip link set "$out" up
-	ip link set "$in" up
-	ip addr add 198.18.2.15/24 dev "$out"
-	ip addr add 198.18.2.16/32 dev "$out"
-	ip route add default via 198.18.2.2
-	ip route add prohibit 198.18.2.2/32
-	ip -6 addr add fd98:c011::15/128 dev "$out"
-	ip -6 route add fd98:c011::3/128 dev "$out"
-	ip -6 route add default via fe80::2 dev "$out"
-	ip -6 route add unreachable fd98:c011::/64
-	ip -6 route add unreachable fe80::/64
-	ip addr add 198.18.3.15/24 dev "$in"
-	answers 2 198.18.2.16 "$out" 198.18.2.2
-	answers 3 198.18.3.15 "$in" 198.18.3.2
-	# One guest's forwards are not for another guest.
-	ip rule add pref 10 table local
-	ip rule del pref 0
-	ip rule add to 198.18.2.16 iif lo type prohibit pref 5
-	ip rule add to 198.18.3.15 iif lo type prohibit pref 5
-)
-# answers TABLE ADDRESS NIC GATEWAY: what comes from ADDRESS leaves by NIC.
-answers() {
-	ip route add "$4/32" dev "$3" table "$1"
-	ip route add default via "$4" dev "$3" table "$1"
-	ip rule add from "$2" table "$1" pref 30
-}
-by_mac() {
-	for nic in /sys/class/net/*; do
-		[ "$(cat "$nic/address")" = "$1" ] && echo "${nic##*/}" && return
-	done
-	echo "no NIC $1" >&2
-	return 1
-}
-network
-[ $? -eq 0 ] || say "progress there is no network"
-
 if [ -e /dev/virtio-ports/colinux.debug ]; then
 	setsid sh /bin/colinux-debug <>/dev/virtio-ports/colinux.debug >&0 2>&1 3>&- &
 fi
@@ -128,10 +81,13 @@ done
 reason=$(insmod /colinux.ko $parameters 2>&1) || fail "the module does not load: $reason; $(dmesg | tail -n 1)"
 [ -c /dev/colinux ] || fail "the module made no /dev/colinux: $(dmesg | tail -n 1)"
 
-# Disks come and go: a folder of links by serial number.
-uevent /bin/colinux-disk &
+# Disks and NICs come and go: folders of links by serial number.
+uevent /bin/colinux-hotplug &
 for disk in /sys/block/vd*; do
-	[ -e "$disk/serial" ] && ACTION=add SUBSYSTEM=block DEVTYPE=disk DEVNAME=${disk##*/} /bin/colinux-disk
+	[ -e "$disk/serial" ] && ACTION=add SUBSYSTEM=block DEVTYPE=disk DEVNAME=${disk##*/} /bin/colinux-hotplug
+done
+for nic in /sys/class/net/*; do
+	ACTION=add SUBSYSTEM=net INTERFACE=${nic##*/} /bin/colinux-hotplug
 done
 
 # The helper is started again when it ends, its guests are not.

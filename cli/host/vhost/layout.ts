@@ -7,7 +7,7 @@ import type { Paths } from "../../ui/paths.ts";
 
 /** Streams to colinuxd at once; a virtio-serial device has 31 ports. */
 export const PORTS = 28;
-/** Disks at once: two PCI bridges of 31 slots. */
+/** Disks and NICs at once: two PCI bridges of 31 slots. */
 export const BRIDGES = 2;
 export const SLOTS = 31;
 /**
@@ -15,21 +15,6 @@ export const SLOTS = 31;
  * the emulated CPU lets go of QEMU's one lock: many times longer on a busy machine.
  */
 export const DISK_THREAD = "disks";
-
-/**
- * Two networks, each QEMU's user network behind a NIC: the way out, and the way
- * in for tcp forwards, restricted: from there nothing can be reached but who
- * has called. init.sh has the other half. 198.18 is nobody's, here or outside.
- */
-export const WAY_OUT = { id: "out", net: "198.18.2.0/24", mac: "52:54:00:c0:11:02" } as const;
-export const WAY_IN = { id: "in", net: "198.18.3.0/24", mac: "52:54:00:c0:11:03" } as const;
-/** Where a worker inside listens, by protocol. QEMU's restricted network drops answers by udp. */
-export const INSIDE = {
-  tcp: { way: WAY_IN.id, address: "198.18.3.15" },
-  udp: { way: WAY_OUT.id, address: "198.18.2.16" },
-} as const;
-/** Ports there: below those that the kernel inside gives away by itself. */
-export const INSIDE_PORTS = { first: 20000, last: 29999 } as const;
 
 /** The line that colinux-relay writes when it has opened a port. */
 export const BANNER = "colinux-relay 1\n";

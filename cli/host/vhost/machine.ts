@@ -29,7 +29,7 @@ export interface MachineSetup {
   memory: number;
   layout: Layout;
   console: BoundedLog;
-  /** A library that QEMU is run with; see helperd/relay/backlog.c. */
+  /** A library that QEMU is run with; see helperd/relay/qemu_net.c. */
   preload: string | undefined;
   /** A line from /init: its word and the rest. */
   onLine(word: string, rest: string): void;

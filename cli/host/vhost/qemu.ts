@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /** QEMU's command line for a virtual host; machine.ts runs it. */
 import type { Accelerator } from "./accel.ts";
-import { BRIDGES, DISK_THREAD, type Layout, PORTS, WAY_IN, WAY_OUT } from "./layout.ts";
+import { BRIDGES, DISK_THREAD, type Layout, PORTS } from "./layout.ts";
 import { MIB, type VhostOptions } from "./options.ts";
 
 export interface Image {
@@ -22,15 +22,6 @@ function socketPort(name: string, number: number, path: string, server: boolean)
     `socket,id=c.${name},path=${quote(path)},${mode}`,
     "-device",
     `virtserialport,bus=serial.0,nr=${number},chardev=c.${name},name=colinux.${name},id=p.${name}`,
-  ];
-}
-
-function network(way: typeof WAY_IN | typeof WAY_OUT, options: string): string[] {
-  return [
-    "-netdev",
-    `user,id=${way.id},net=${way.net},${options}`,
-    "-device",
-    `virtio-net-pci,netdev=${way.id},mac=${way.mac},romfile=`,
   ];
 }
 
@@ -80,8 +71,6 @@ export function qemuArguments(
   for (let port = 0; port < PORTS; port++) {
     args.push(...socketPort(String(port), port + 3, at.port(port), true));
   }
-  args.push(...network(WAY_OUT, "ipv6-net=fd98:c011::/64"));
-  args.push(...network(WAY_IN, "ipv6=off,restrict=on"));
   args.push("-object", `iothread,id=${DISK_THREAD}`);
   for (let bridge = 1; bridge <= BRIDGES; bridge++) {
     args.push("-device", `pci-bridge,id=bridge${bridge},chassis_nr=${bridge}`);

@@ -1,35 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
  * What a running machine has beside itself: files for the helper inside, disks
- * and forwards of VMs. One for each machine, made by daemon.ts.
+ * and networks of VMs. One for each machine, made by daemon.ts.
  */
-import type { Vm } from "../../rpc/proto.ts";
-import { DiskBus } from "./bus.ts";
+import type { Forward, Vm } from "../../rpc/proto.ts";
+import { Bus } from "./bus.ts";
+import { DiskBus } from "./disk_bus.ts";
 import { Disks } from "./disks.ts";
 import { Forwards } from "./forwards.ts";
 import { Holdings } from "./holdings.ts";
+import { Nics } from "./nics.ts";
 import type { Monitor } from "./qmp.ts";
 import type { Handlers } from "./server.ts";
 import { VmDisks } from "./vm_disks.ts";
 
+type Ours = "publish" | "disk" | "nat" | "forward" | "unforward" | "forwards";
+
 export class Things {
-  readonly #bus: DiskBus;
+  readonly #bus: Bus;
   readonly #holdings: Holdings;
   readonly #disks: Disks;
   readonly #vmDisks: VmDisks;
   readonly #forwards: Forwards;
+  readonly #nics: Nics;
 
   constructor(monitor: Monitor, note: (line: string) => void) {
-    this.#bus = new DiskBus(monitor);
-    this.#disks = new Disks(this.#bus);
-    this.#vmDisks = new VmDisks(this.#bus, () => this.#disks.makeRoom());
+    this.#bus = new Bus(monitor);
+    const diskBus = new DiskBus(this.#bus);
+    const makeRoom = () => this.#disks.makeRoom();
+    this.#disks = new Disks(diskBus);
+    this.#vmDisks = new VmDisks(diskBus, makeRoom);
     this.#forwards = new Forwards(monitor);
-    this.#holdings = new Holdings([this.#forwards, this.#vmDisks], note);
+    this.#nics = new Nics(this.#bus, this.#forwards, makeRoom, note);
+    this.#holdings = new Holdings([this.#nics, this.#vmDisks], note);
   }
 
-  /** /init has made the link to a disk. */
+  /** hotplug.sh has made the link to a disk or a NIC. */
   arrived(serial: string): void {
     this.#bus.arrived(serial);
+  }
+
+  /** It could not: the serial number, and why. */
+  failed(text: string): void {
+    const [serial = "", ...why] = text.split(" ");
+    this.#bus.failed(serial, why.join(" "));
   }
 
   /** All VMs there are. */
@@ -42,18 +56,33 @@ export class Things {
     await this.#holdings.release(vm);
   }
 
-  readonly handlers: Pick<Handlers, "publish" | "disk" | "forward" | "unforward" | "forwards"> = {
+  readonly handlers: Pick<Handlers, Ours> = {
     publish: ({ path }) => this.#disks.publish(path),
     disk: async (request) => {
       this.#holdings.hold(request.vm);
       return await this.#vmDisks.publish(request);
     },
-    forward: async ({ vm, forward }) => {
+    nat: async ({ vm, forwards }) => {
       this.#holdings.hold(vm);
-      return await this.#forwards.map(vm, forward);
+      const nic = await this.#nics.plug(vm, 0);
+      for (const forward of forwards) await this.#forward(vm, forward);
+      return nic;
     },
-    unforward: async ({ vm, forward }) => ({ inner: await this.#forwards.unmap(vm, forward) }),
-    forwards: ({ vm, forwards }) =>
-      Promise.resolve({ forwards: this.#forwards.outer(vm, forwards) }),
+    forward: async ({ vm, forward }) => {
+      await this.#forward(vm, forward);
+      return {};
+    },
+    unforward: ({ vm, forward }) =>
+      this.#bus.inTurn(async () => {
+        this.#nics.network(vm);
+        await this.#forwards.remove(vm, forward);
+        return {};
+      }),
+    forwards: ({ vm }) => Promise.resolve({ forwards: this.#forwards.list(vm) }),
   };
+
+  /** In turn: a network that is being replaced opens no port. */
+  #forward(vm: string, forward: Forward): Promise<void> {
+    return this.#bus.inTurn(() => this.#forwards.add(vm, this.#nics.network(vm), forward));
+  }
 }

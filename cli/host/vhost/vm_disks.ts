@@ -9,7 +9,7 @@
 import { CliError, EXIT } from "../../ui/errors.ts";
 import { filesUsers, showProcesses } from "../processes.ts";
 import type { DiskRequest, HostFile } from "../host.ts";
-import type { DiskBus, Node, Plugged } from "./bus.ts";
+import type { DiskBus, Node, Plugged } from "./disk_bus.ts";
 
 interface Claim {
   request: DiskRequest;
@@ -20,8 +20,6 @@ export class VmDisks {
   readonly #bus: DiskBus;
   readonly #makeRoom: () => Promise<void>;
   readonly #claims: Claim[] = [];
-  /** One disk comes or goes at a time. */
-  #last: Promise<unknown> = Promise.resolve();
   #count = 0;
 
   constructor(bus: DiskBus, makeRoom: () => Promise<void>) {
@@ -30,7 +28,7 @@ export class VmDisks {
   }
 
   publish(request: DiskRequest): Promise<HostFile> {
-    return this.#inTurn(async () => {
+    return this.#bus.inTurn(async () => {
       await this.#makeRoom();
       // Never the same again: what is inside of an old disk's name must not meet a new one.
       const serial = `vm${(++this.#count).toString(36)}-${crypto.randomUUID().slice(0, 8)}`;
@@ -46,24 +44,12 @@ export class VmDisks {
 
   /** Unplugs all disks of a VM; returns when their files are closed. */
   release(vm: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#bus.inTurn(async () => {
       for (const claim of this.#claims.filter(({ request }) => request.vm === vm)) {
         this.#claims.splice(this.#claims.indexOf(claim), 1);
         await this.#bus.unplug(claim.plugged);
       }
     });
-  }
-
-  async #inTurn<T>(body: () => Promise<T>): Promise<T> {
-    const before = this.#last;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#last = promise;
-    try {
-      await before;
-      return await body();
-    } finally {
-      resolve();
-    }
   }
 
   async #explained(error: unknown, request: DiskRequest): Promise<unknown> {

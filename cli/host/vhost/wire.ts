@@ -17,14 +17,11 @@ export interface Calls {
   status: { params: Record<never, never>; result: HostStatus };
   publish: { params: { path: string }; result: HostFile };
   disk: { params: DiskRequest; result: HostFile };
-  /** The answer is what the worker inside is to forward. */
-  forward: { params: { vm: string; forward: Forward }; result: Forward };
-  unforward: { params: { vm: string; forward: Forward }; result: { inner: Forward | undefined } };
-  /** From the worker's list to the person's. */
-  forwards: {
-    params: { vm: string; forwards: Forward[] };
-    result: { forwards: Forward[] };
-  };
+  /** A VM's network of mode nat; the answer is what its worker is to open. */
+  nat: { params: { vm: string; forwards: Forward[] }; result: { device: string } };
+  forward: { params: { vm: string; forward: Forward }; result: Record<never, never> };
+  unforward: { params: { vm: string; forward: Forward }; result: Record<never, never> };
+  forwards: { params: { vm: string }; result: { forwards: Forward[] } };
   release: { params: { vm: string }; result: Record<never, never> };
   connect: { params: Record<never, never>; result: Record<never, never> };
   stop: { params: Record<never, never>; result: Record<never, never> };
