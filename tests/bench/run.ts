@@ -5,6 +5,7 @@
  * shift=0, where a nanosecond is an instruction.  Prints the table and writes
  * build/bench/latest.json.
  */
+import { TCG } from "../../cli/host/vhost/accel.ts";
 import { codom, hello, hostile, hostWithGuests, require } from "../machine/guest.ts";
 import { Host, MAX_CPU } from "../machine/host.ts";
 import { BUILD, GUEST, guestInitrd } from "../machine/paths.ts";
@@ -28,6 +29,8 @@ const BOOT_LIMIT = 1.5;
 const KERNEL = "6.1-cloud";
 const QEMU = ["-icount", "shift=0,sleep=off"];
 const APPEND = "panic=-1 tsc=nowatchdog quiet";
+/** As `up` has kernels on an emulator, bare and in a guest. */
+const WALL_APPEND = `${APPEND} ${TCG.words.join(" ")}`;
 
 interface Bench {
   ns: number;
@@ -89,8 +92,8 @@ async function roundTrip(host: Host): Promise<{ ns: number; trips: number }> {
 }
 
 /** Seconds from the start of the VM to its /init, by the host's clock. */
-async function guestBoot(host: Host): Promise<number> {
-  const line = codom({ kernel: KERNEL, append: APPEND });
+async function guestBoot(host: Host, append: string): Promise<number> {
+  const line = codom({ kernel: KERNEL, append });
   const out = await host.must(
     `echo start $(cat /proc/uptime); ${line} 2>&1 | ` +
       `while read -r l; do case "$l" in *"co-init: up"*) echo there $(cat /proc/uptime);; esac; done`,
@@ -100,12 +103,12 @@ async function guestBoot(host: Host): Promise<number> {
 }
 
 /** The same kernel with the same initrd, bare: seconds from power-on, and of its own clock. */
-async function bareBoot(qemu: string[]): Promise<{ wall: number; own: number }> {
+async function bareBoot(qemu: string[], append: string): Promise<{ wall: number; own: number }> {
   const from = performance.now();
   await using host = await Host.start({
     name: "bench-boot",
     qemu,
-    append: APPEND,
+    append,
     initrd: await guestInitrd(KERNEL),
     ready: "co-init: up",
     cpu: MAX_CPU,
@@ -123,10 +126,10 @@ async function thrice<T>(run: () => Promise<T>): Promise<T[]> {
  * against a VM from its start, on the host as `up` has it (no icount, protect=none).
  */
 async function wallBoot(): Promise<Row> {
-  const bares = await thrice(() => bareBoot([]));
-  await using host = await hostWithGuests({ name: "bench-wall", append: APPEND }, KERNEL);
+  const bares = await thrice(() => bareBoot([], WALL_APPEND));
+  await using host = await hostWithGuests({ name: "bench-wall", append: WALL_APPEND }, KERNEL);
   await host.insmod("protect=none");
-  const guests = await thrice(() => guestBoot(host));
+  const guests = await thrice(() => guestBoot(host, WALL_APPEND));
   const bare = median(bares.map(({ wall }) => wall)), guest = median(guests);
   return {
     name: "boot",
@@ -143,8 +146,8 @@ async function wallBoot(): Promise<Row> {
  * 1.34 G instructions that are its own, whatever runs it.
  */
 async function countedBoot(host: Host): Promise<Row> {
-  const guest = median(await thrice(() => guestBoot(host)));
-  const bare = median((await thrice(() => bareBoot(QEMU))).map(({ own }) => own));
+  const guest = median(await thrice(() => guestBoot(host, APPEND)));
+  const bare = median((await thrice(() => bareBoot(QEMU, APPEND))).map(({ own }) => own));
   return { name: "boot-counted", bare: bare * 1e9, guest: guest * 1e9, ratio: guest / bare };
 }
 

@@ -2,9 +2,12 @@
 /**
  * A guest that attacks its worker: tests/guest/hostile_ring*.c, as the kernel of a
  * VM with two disks and a network, beside two VMs that mind their own disks. An
- * attack that ends its VM, as some must, is followed by `up` with the next one.
+ * attack that ends its VM, as some must, is followed by a VM for the next one.  Those
+ * of the network are against the worker's own NAT, whose answers they count on;
+ * a flood and noise come once more against QEMU's NIC.
  */
 import { guestInitrd } from "../machine/paths.ts";
+import { startByRpc } from "./by_rpc.ts";
 import { DEBUG, inside } from "./inside.ts";
 import { BUILD, require, requireMatch, Sandbox } from "./sandbox.ts";
 import type { E2eTest } from "./vm_tests.ts";
@@ -91,18 +94,42 @@ class Attacker {
   readonly problems: string[] = [];
   total = -1;
 
+  readonly #numbers = new Map<string, number>();
+
   constructor(readonly box: Sandbox) {}
 
-  async up(words: string, ready: string): Promise<number> {
+  get #disks() {
     const { home } = this.box;
-    const disks = [
-      { name: "data", path: `${home}/data.img`, persistentGrants: true },
+    return [
+      { name: "data", path: `${home}/data.img`, readOnly: false, persistentGrants: true },
       { name: "cdrom", path: `${home}/cdrom.img`, readOnly: true },
     ];
+  }
+
+  /** An attack's number, once it has been seen. */
+  number(name: string): number {
+    const found = this.#numbers.get(name);
+    require(found !== undefined, `no attack ${name}`);
+    return found;
+  }
+
+  /** Returns when it is ready, or has ended. */
+  async #start(words: string, readyConsole: string): Promise<void> {
+    const kernel = `${BUILD}/tests/guest/hostile`, cmdline = `rings ${words}`;
+    const vm = { name: "hostile", memory: 32 << 20, kernel, cmdline, readyConsole };
+    await startByRpc(this.box, { ...vm, disks: this.#disks });
+    for (const end = Date.now() + 600_000; Date.now() < end;) {
+      if ((await vmCalled(this.box, "hostile")).state !== "running") return;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    throw new Error("the hostile guest neither ends nor comes to its end");
+  }
+
+  async up(words: string, ready: string): Promise<number> {
     const file = await this.box.write(
       "hostile.jsonc",
       `{ "name": "hostile", "memory": "32 MiB", "kernel": "${BUILD}/tests/guest/hostile",
-  "disks": ${JSON.stringify(disks)}, "network": { "mode": "nat" },
+  "disks": ${JSON.stringify(this.#disks)}, "network": { "mode": "nat" },
   "cmdline": "rings ${words}", "ready": { "console": "${ready}" } }\n`,
     );
     return (await this.box.colinux("up", file, "--timeout", "10m")).code;
@@ -114,14 +141,16 @@ class Attacker {
 
   /** The attacks from `from` on, as far as one VM goes; the next one's number, -1 at the end. */
   async attack(from: number): Promise<number> {
-    await this.up(`from=${from}`, "HOSTILE end");
+    await this.#start(`from=${from}`, "HOSTILE end");
     const log = await this.log();
     let last = { number: -1, name: "(start)", mayEnd: false };
     for (const line of log.split("\n")) {
       const [, number, name = "", may] = /^HOSTILE (\d+) (\S+) try (\S+)$/.exec(line) ?? [];
       const [, done, how = ""] = /^HOSTILE \d+ (\S+) contained (\S+)/.exec(line) ?? [];
-      if (number !== undefined) last = { number: +number, name, mayEnd: may === "kill-allowed" };
-      else if (line.includes("BREACH")) this.problems.push(`${last.name}: ${line}`);
+      if (number !== undefined) {
+        last = { number: +number, name, mayEnd: may === "kill-allowed" };
+        this.#numbers.set(name, last.number);
+      } else if (line.includes("BREACH")) this.problems.push(`${last.name}: ${line}`);
       else if (done !== undefined) this.seen.set(done, how);
       else if (line.startsWith("HOSTILE end ")) {
         this.total = Number(line.split(" ")[2]);
@@ -186,6 +215,12 @@ async function rings(): Promise<void> {
   // Its own disks: the half that it never asked to be written, and the read-only one.
   await stillPlaced(`${box.home}/data.img`, 0, SIZE / 8);
   await stillPlaced(`${box.home}/cdrom.img`, 1, SIZE / 4);
+
+  // Frames against QEMU's NIC, as `up` gives it one: a flood, changing ones, then noise.
+  const flood = `from=${attacker.number("net_flood")}`;
+  require(await attacker.up(flood, "net_noise contained") === 0, "a flood into QEMU's NIC");
+  await box.must("stop", "hostile", "--force");
+  await nothingCrashed(box);
 
   // It comes up again, is served properly, and powers off, perhaps before `up` has seen it ready.
   await attacker.up("polite", "HOSTILE rings are proper");

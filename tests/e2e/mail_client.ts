@@ -21,10 +21,12 @@ export class Smtp {
   }
 
   static async open(port: number): Promise<Smtp> {
-    const smtp = new Smtp(await Deno.connect({ hostname: "127.0.0.1", port }));
-    await smtp.#expect("220");
-    await smtp.#say("EHLO test.example", "250");
-    return smtp;
+    return new Smtp(await Deno.connect({ hostname: "127.0.0.1", port }));
+  }
+
+  async greet(): Promise<void> {
+    await this.#expect("220");
+    await this.#say("EHLO test.example", "250");
   }
 
   async #expect(code: string): Promise<void> {
@@ -84,6 +86,7 @@ export async function stream(
     signal?.addEventListener("abort", end);
     try {
       smtp = await Smtp.open(port);
+      await smtp.greet();
       while (next < count && signal?.aborted !== true) {
         const id = `${prefix}-${next++}@test.example`;
         await smtp.send(to, id);

@@ -22,11 +22,12 @@ const VICTIMS: Record<string, (mail: MailBox) => Promise<void>> = {
 /** So many are acknowledged before the blow. */
 const BEFORE = 40;
 const CONNECTIONS = 4;
-/** Connections into nothing end by themselves or by us. */
-const PATIENCE_MS = 30_000;
+/** A client must hear that its server is gone; one that waits for longer would wait for ever. */
+const PATIENCE_MS = 60_000;
 
 async function round(mail: MailBox, victim: string, prefix: string): Promise<number> {
   let struck: Promise<void> | undefined;
+  let patience: ReturnType<typeof setTimeout> | undefined;
   const over = new AbortController();
   const acknowledged = await stream(
     mail.ports.smtp,
@@ -36,11 +37,13 @@ async function round(mail: MailBox, victim: string, prefix: string): Promise<num
     (ids) => {
       if (ids.size < BEFORE || struck !== undefined) return;
       struck = VICTIMS[victim]?.(mail);
-      setTimeout(() => over.abort(), PATIENCE_MS);
+      patience = setTimeout(() => over.abort(), PATIENCE_MS);
     },
   );
   await struck;
+  clearTimeout(patience);
   require(struck !== undefined, `${BEFORE} messages were taken before ${victim} was to be killed`);
+  require(!over.signal.aborted, `${victim}: a client still waits for an answer`);
   console.log(`${victim}: ${acknowledged.size} acknowledged`);
   await mail.up();
   // By the check before it is mounted, else by the kernel.

@@ -1,26 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
- * A guest with a network, and tests/guest/net at both ends of it: in the guest,
- * in the virtual host, on this machine. For the tests of conet and for bench.
+ * A guest with a network, and tests/guest/net at both ends of it. For the tests of
+ * conet and for bench. Its NAT is QEMU's, as `up` has it in a virtual host: then
+ * the outside is this machine, in a name space of the test's; or its worker's, as
+ * natively: then the outside is the virtual host.
  */
-import { concatenate, guestInitrd, pack } from "../machine/paths.ts";
+import { concatenate, guestInitrd, kernelDir, pack } from "../machine/paths.ts";
+import { startByRpc } from "./by_rpc.ts";
 import { askDaemon, DEBUG, inside } from "./inside.ts";
+import { NetSpace, OWN } from "./net_space.ts";
 import { BUILD, require, type Result, Sandbox } from "./sandbox.ts";
 
 const NET = `${BUILD}/tests/guest/net`;
 const PORT = 7777;
-/** Addresses of the virtual host's own that are not its loopback. */
-export const INSIDE = { ipv4: "192.0.2.1", ipv6: "2001:db8::1" } as const;
+const AT_SHELL = "colinux: the guest is at its shell";
+
+export type Nat = "qemu" | "worker";
+/** A port of the outside's loopback that leads to the guest's server. */
+export interface Door {
+  port: number;
+  udp?: boolean;
+}
 
 export class NetGuest implements AsyncDisposable {
-  #here: Deno.ChildProcess | undefined;
-  private constructor(readonly box: Sandbox) {}
+  #server: Deno.ChildProcess | undefined;
+  private constructor(
+    readonly nat: Nat,
+    readonly space: NetSpace,
+    readonly box: Sandbox,
+  ) {}
 
-  /** The guest is up, has its address, and serves at PORT; so does the virtual host. */
-  static async start(name: string, forwards: readonly string[]): Promise<NetGuest> {
-    const net = new NetGuest(await Sandbox.create(name, DEBUG));
+  /** The guest is up, has its address, and serves at PORT; so does the outside, at OWN. */
+  static async start(
+    name: string,
+    doors: readonly Door[] = [],
+    nat: Nat = "qemu",
+    env: Record<string, string> = {},
+  ): Promise<NetGuest> {
+    const space = await NetSpace.create(name);
+    const box = await Sandbox.create(name, { ...DEBUG, ...env }, space.within);
+    const net = new NetGuest(nat, space, box);
     try {
-      await net.#boot(forwards);
+      await net.#boot(doors);
+      await net.#serve();
       return net;
     } catch (error) {
       await net[Symbol.asyncDispose]();
@@ -28,29 +50,66 @@ export class NetGuest implements AsyncDisposable {
     }
   }
 
-  async #boot(forwards: readonly string[]): Promise<void> {
+  async #boot(doors: readonly Door[]): Promise<void> {
     const { box } = this;
-    const file = await box.write(
-      "net.jsonc",
-      `{ "name": "net", "memory": "256 MiB", "initrd": "${await this.#initrd()}",
+    const initrd = await this.#initrd();
+    if (this.nat === "qemu") {
+      const forwards = doors.map(({ port, udp }) =>
+        `127.0.0.1:${port}:${PORT}${udp ? "/udp" : ""}`
+      );
+      const file = await box.write(
+        "net.jsonc",
+        `{ "name": "net", "memory": "256 MiB", "initrd": "${initrd}",
   "kernel": { "package": "linux-image-cloud-amd64" },
   "network": { "mode": "nat", "forwards": ${JSON.stringify(forwards)} },
-  "ready": { "console": "colinux: the guest is at its shell" } }\n`,
-    );
-    await box.must("up", file);
+  "ready": { "console": "${AT_SHELL}" } }\n`,
+      );
+      await box.must("up", file);
+    } else {
+      await box.must("host", "start");
+      await startByRpc(box, {
+        name: "net",
+        memory: 256 << 20,
+        kernel: `${await kernelDir("6.1-cloud")}/vmlinuz`,
+        initrd,
+        readyConsole: AT_SHELL,
+        forwards: doors.map(({ port, udp }) => ({
+          protocol: udp ? "udp" : "tcp",
+          hostAddress: "127.0.0.1",
+          hostPort: port,
+          guestPort: PORT,
+        })),
+      });
+      await box.must("wait", "net", "--for", "ready", "--timeout", "2m");
+    }
     // Frontend, address by DHCP, a server.
     const up = await this.guest("sh", "-c", `insmod /modules/xen-netfront.ko && sh /net.sh`);
     require(/net\.sh: 10\.0\.2\.15 10\.0\.2\.2 10\.0\.2\.3 net\n/.test(up.out), `DHCP: ${up.out}`);
     await this.guest("sh", "-c", `/net serve ${PORT} </dev/null >/dev/null 2>&1 &`);
+  }
+
+  async #serve(): Promise<void> {
+    const { box } = this;
     const { ok } = await askDaemon(box, { call: "publish", path: NET });
     const published = ok as { path: string; size: number };
     await inside(box, `head -c ${published.size} ${published.path} >/tmp/net; chmod +x /tmp/net`);
-    await inside(
-      box,
-      `ip addr add ${INSIDE.ipv4}/32 dev lo; ip addr add ${INSIDE.ipv6}/128 dev lo`,
-    );
-    await inside(box, `(/tmp/net serve ${PORT} >/tmp/serve 2>&1 &)`);
-    await inside(box, `until grep -q serving /tmp/serve; do usleep 50000; done`);
+    if (this.nat === "worker") {
+      for (const address of [`${OWN.ipv4}/32`, `${OWN.ipv6}/128`]) {
+        await inside(box, `ip addr add ${address} dev lo`);
+      }
+      await inside(box, `(/tmp/net serve ${PORT} >/tmp/serve 2>&1 &)`);
+      await inside(box, `until grep -q serving /tmp/serve; do usleep 50000; done`);
+      return;
+    }
+    const [first = "", ...rest] = this.space.within;
+    this.#server = new Deno.Command("setpriv", {
+      args: ["--pdeathsig", "KILL", "setsid", first, ...rest, NET, "serve", String(PORT)],
+      stdin: "null",
+      stdout: "piped",
+    }).spawn();
+    const reader = this.#server.stdout.getReader();
+    await reader.read();
+    reader.releaseLock();
   }
 
   async #initrd(): Promise<string> {
@@ -81,32 +140,41 @@ export class NetGuest implements AsyncDisposable {
     return await inside(this.box, ["/tmp/net", what, host, PORT, ...rest].join(" "));
   }
 
-  /** The same on this machine, to a port of its own. */
-  async here(what: string, port: number, ...rest: (string | number)[]): Promise<string> {
-    const result = await this.box.run([NET, what, "127.0.0.1", String(port), ...rest.map(String)]);
-    require(result.code === 0, `net ${what} on this machine: ${result.out}`);
+  /** The same outside, to a port of its loopback. */
+  async outside(what: string, port: number, ...rest: (string | number)[]): Promise<string> {
+    const words = [what, "127.0.0.1", String(port), ...rest.map(String)];
+    if (this.nat === "worker") return await inside(this.box, `/tmp/net ${words.join(" ")}`);
+    const result = await this.box.run([NET, ...words]);
+    require(result.code === 0, `net ${what} outside: ${result.out}`);
     return result.out;
   }
 
-  /** A server on this machine, for whoever comes through QEMU's network. */
-  async serveHere(): Promise<void> {
-    this.#here = new Deno.Command("setpriv", {
-      args: ["--pdeathsig", "KILL", "setsid", NET, "serve", String(PORT)],
-      stdin: "null",
-      stdout: "piped",
-    }).spawn();
-    const reader = this.#here.stdout.getReader();
-    await reader.read();
-    reader.releaseLock();
+  /** Outside, a server of names, at an address and at another resolver's place; ends it. */
+  async named(domain: string, exchanger: string, resolver: string): Promise<() => Promise<void>> {
+    const start = (net: string, dir: string) =>
+      `(${net} named 53 ${domain} ${exchanger} >${dir}/named 2>&1 & echo $! >${dir}/pid); ` +
+      `until grep -q serving ${dir}/named; do sleep 0.1; done`;
+    const end = (dir: string) => `kill $(cat ${dir}/pid); rm ${dir}/named`;
+    if (this.nat === "worker") {
+      await inside(this.box, start("/tmp/net", "/tmp"));
+      // As NetworkManager does it: another file in its place.
+      await inside(this.box, `echo nameserver ${resolver} >/etc/new; mv /etc/new /etc/resolv.conf`);
+      return async () => void await inside(this.box, end("/tmp"));
+    }
+    const { home } = this.box;
+    await this.space.run(start(NET, home));
+    await this.space.resolver(resolver);
+    return async () => void await this.space.run(end(home));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#here !== undefined) {
+    if (this.#server !== undefined) {
       // Its children serve UDP and connections: the whole session goes.
-      Deno.kill(-this.#here.pid, "SIGKILL");
-      await this.#here.stdout.cancel();
-      await this.#here.status;
+      Deno.kill(-this.#server.pid, "SIGKILL");
+      await this.#server.stdout.cancel();
+      await this.#server.status;
     }
     await this.box[Symbol.asyncDispose]();
+    await this.space[Symbol.asyncDispose]();
   }
 }

@@ -14,13 +14,21 @@ export interface Result {
 }
 
 export class Sandbox implements AsyncDisposable {
-  private constructor(readonly home: string, readonly env: Record<string, string>) {}
+  private constructor(
+    readonly home: string,
+    readonly env: Record<string, string>,
+    readonly within: readonly string[],
+  ) {}
 
-  /** env: more variables for every colinux. */
-  static async create(name: string, env: Record<string, string> = {}): Promise<Sandbox> {
+  /** env: more variables for every colinux; within: words before each command. */
+  static async create(
+    name: string,
+    env: Record<string, string> = {},
+    within: readonly string[] = [],
+  ): Promise<Sandbox> {
     // Short: a Unix socket's path has 107 bytes.
     const home = await Deno.makeTempDir({ prefix: `co-e2e-${name}-` });
-    return new Sandbox(home, env);
+    return new Sandbox(home, env, within);
   }
 
   async write(file: string, text: string): Promise<string> {
@@ -43,7 +51,7 @@ export class Sandbox implements AsyncDisposable {
 
   async run(argv: readonly string[], stdin?: string): Promise<Result> {
     console.log(`$ ${argv.join(" ")}`);
-    const [command = "", ...args] = argv;
+    const [command = "", ...args] = [...this.within, ...argv];
     const child = new Deno.Command(command, {
       args,
       env: { COLINUX_HOME: `${this.home}/state`, COLINUX_HOST: "virtual", ...this.env },
