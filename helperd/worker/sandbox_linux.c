@@ -29,7 +29,6 @@
 #define WK_NOFILE	64u
 #define WK_NOFILE_NET	1024u		/* connections of the guest's */
 #define WK_OWN_MEMORY	(1ull << 30)	/* beside the guest's: kernel image, buffers */
-#define WK_ARENAS	4		/* of malloc's: for as many threads at once */
 
 /* Capabilities as the kernel takes them: none but these few. */
 static int wk_sandbox_capset(uint32_t these)
@@ -168,10 +167,11 @@ int wk_sandbox_close(uint64_t memory, const json_t *nets, struct err *e)
 
 #ifdef __GLIBC__
 	/*
-	 * When many threads have arenas, glibc's malloc counts the CPUs to know how many more
-	 * there may be, by opening a file in /sys: in the sandbox that is death by SIGSYS.
+	 * One arena for all threads. With more of them glibc counts the CPUs to know how many
+	 * there may be, and when a thread's shrinks it opens a file in /proc to know how: in
+	 * the sandbox that is death by SIGSYS.
 	 */
-	mallopt(M_ARENA_MAX, WK_ARENAS);
+	mallopt(M_ARENA_MAX, 1);
 #endif
 	if (wk_sandbox_limit(RLIMIT_CORE, 0) || wk_sandbox_limit(RLIMIT_NOFILE, files) ||
 	    wk_sandbox_limit(RLIMIT_AS, memory + WK_OWN_MEMORY))

@@ -188,6 +188,19 @@ static void flood(void)
 	say("flood done\r\n");
 }
 
+/* A guest lets a thread of its worker's take much memory, in small pieces, and give it back. */
+static void memory_of_a_thread(void)
+{
+	static void *pieces[256];
+
+	for (int i = 0; i < 256; i++) {
+		pieces[i] = malloc(65536);
+		memset(pieces[i], i, 65536);
+	}
+	for (int i = 256; i--;)
+		free(pieces[i]);
+}
+
 void fake_guest(co_u8 *memory, co_u64 start_info)
 {
 	struct start_info *si = (void *)(memory + (start_info - VIRT_BASE));
@@ -213,6 +226,10 @@ void fake_guest(co_u8 *memory, co_u64 start_info)
 		syscall(SYS_socket, 1, 1, 0);
 	} else if (!strcmp(what, "open")) {
 		syscall(SYS_openat, -100, "/etc/passwd", 0);
+	} else if (!strcmp(what, "memory")) {
+		memory_of_a_thread();
+		say("memory good\r\n");
+		shut_down(0);
 	} else if (!strcmp(what, "bad-console")) {
 		STORE(con->out_prod, con->out_cons + 100000);
 		fake_notify(CO_PORT_CONSOLE);

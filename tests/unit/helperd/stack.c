@@ -156,6 +156,8 @@ static void ways_to_end(void)
 	ends("a", "failed", "system call that it may not make");
 	boot_to_die("a", "open");
 	ends("a", "failed", "system call that it may not make");
+	boot("a", "memory");
+	ends("a", "stopped", "powered off");
 	boot("a", "bad-console");
 	ends("a", "failed", "broke the console ring");
 	boot("a", "bad-xenstore");
