@@ -9,7 +9,8 @@
  *   conet_packet.c   headers, checksums, large segments
  *   conet_slirp.c    nat; its forwards: conet_forward.c
  *   conet_tap_OS.c   tap, and a NIC's device
- *   conet_nat.c      frames for a NAT; what may go where: conet_filter.c
+ *   conet_nat.c      frames for a NAT; what may go where: conet_filter.c;
+ *                    fragments: conet_pieces.c
  *
  * The thread never waits for the main thread; the main thread hands it calls
  * and waits (conet_call), so slirp is only ever entered from one place.  A solo
@@ -76,6 +77,12 @@ struct conet_headers {			/* of a whole TCP or UDP packet */
 static inline uint16_t conet_get16(const uint8_t *p)
 {
 	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline void conet_put16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
 }
 
 static inline uint32_t conet_type(const uint8_t *frame, uint32_t len)
@@ -209,8 +216,7 @@ void conet_to_guest(struct conet_net *n, const struct conet_packet *p);
 struct conet_filter;
 
 /* A frame of the guest's, made ready for a NAT; false: it does not go there. */
-bool conet_nat_takes(struct conet_net *n, const struct conet_filter *f, uint8_t *buffer,
-		     const struct conet_packet *p);
+bool conet_nat_takes(struct conet_net *n, struct conet_filter *f, uint8_t *buffer, struct conet_packet *p);
 /* A frame that the NAT has made for the guest. */
 void conet_nat_gives(struct conet_net *n, struct conet_filter *f, struct conet_packet *p);
 

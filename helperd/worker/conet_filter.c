@@ -24,8 +24,7 @@
 struct conet_to {			/* of one frame */
 	bool host;			/* it goes to this very host */
 	bool dns;			/* or to its resolver */
-	bool v6;
-	uint32_t fragment;		/* the fields of a fragment: MF and the offset */
+	bool v6, fragment;
 	uint8_t protocol;
 	const uint8_t *l4;
 	uint32_t len;			/* bytes of l4 that are there */
@@ -109,15 +108,9 @@ bool conet_filter_allows(const struct conet_filter *f, const uint8_t *frame, uin
 	default:
 		return false;
 	}
-	if (!to.host && !to.dns)
-		return true;
-	/*
-	 * A large answer comes in pieces.  The first has the ports, whole, and is looked at
-	 * below; the others begin behind them, and without a first one are nothing.
-	 */
-	if (to.fragment && to.protocol != PROTO_UDP)
+	if (to.fragment)
 		return false;
-	if (to.fragment & IP4_OFFSET)
+	if (!to.host && !to.dns)
 		return true;
 	if (to.dns && (to.protocol == PROTO_TCP || to.protocol == PROTO_UDP))
 		return to.len >= UDP_LEN && conet_get16(to.l4 + 2) == DNS_SERVER;

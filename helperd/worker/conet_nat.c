@@ -12,12 +12,14 @@
 
 #define CONET_NAT_MSS	32768u	/* of the segments that it makes for the guest */
 
-bool conet_nat_takes(struct conet_net *n, const struct conet_filter *f, uint8_t *buffer,
-		     const struct conet_packet *p)
+bool conet_nat_takes(struct conet_net *n, struct conet_filter *f, uint8_t *buffer, struct conet_packet *p)
 {
 	struct conet_headers h;
-	bool whole = conet_headers(buffer, p->len, &h);
+	bool whole;
 
+	if (conet_pieces_is(buffer, p->len) && !conet_pieces_join(&f->pieces, buffer, &p->len))
+		return false;
+	whole = conet_headers(buffer, p->len, &h);
 	if (!conet_filter_allows(f, buffer, p->len, (int64_t)loop_now())) {
 		/* A program that tries is told at once, not left waiting. */
 		if (whole && h.protocol == PROTO_TCP && (buffer[h.l4 + 13] & (TCP_SYN | TCP_ACK)) == TCP_SYN) {

@@ -11,12 +11,6 @@
 
 #include "conet.h"
 
-static void put16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
 static bool conet_l4(const uint8_t *frame, struct conet_headers *h)
 {
 	const uint8_t *l4 = frame + h->l4;
@@ -140,18 +134,18 @@ uint32_t conet_refuse(uint8_t *frame, struct conet_headers *h)
 	h->l4_len = TCP_LEN;
 	if (h->v6) {
 		conet_swap(ip + 8, ip + 24, 16);
-		put16(ip + 4, TCP_LEN);
+		conet_put16(ip + 4, TCP_LEN);
 	} else {
 		conet_swap(ip + 12, ip + 16, 4);
-		put16(ip + 2, (uint16_t)(h->l4 - h->l3 + TCP_LEN));
+		conet_put16(ip + 2, (uint16_t)(h->l4 - h->l3 + TCP_LEN));
 		memset(ip + 10, 0, 2);
 		sum = (uint16_t)~conet_sum(ip, h->l4 - h->l3, 0);
 		memcpy(ip + 10, &sum, 2);
 	}
 	conet_swap(tcp, tcp + 2, 2);
 	memset(tcp + 4, 0, TCP_LEN - 4);
-	put16(tcp + 8, (uint16_t)(next >> 16));
-	put16(tcp + 10, (uint16_t)next);
+	conet_put16(tcp + 8, (uint16_t)(next >> 16));
+	conet_put16(tcp + 10, (uint16_t)next);
 	tcp[12] = 0x50;
 	tcp[13] = TCP_RST | TCP_ACK;
 	conet_complete(frame, h);
@@ -185,7 +179,7 @@ void conet_raise_mss(uint8_t *frame, const struct conet_headers *h, uint16_t mss
 			return;
 		/* An option may begin at an odd place: then the sum sees its bytes swapped. */
 		memcpy(&old, tcp + at + 2, 2);
-		put16(tcp + at + 2, mss);
+		conet_put16(tcp + at + 2, mss);
 		memcpy(&now, tcp + at + 2, 2);
 		if (at & 1) {
 			old = (uint16_t)(old << 8 | old >> 8);

@@ -26,7 +26,7 @@ static void *frame(void *arg, uint32_t ref, bool write)
 }
 
 /* What conet_nat.c does with a frame of the guest's, on an exact copy. */
-static void look(const uint8_t *data, uint32_t len, bool blank)
+static void look_whole(const uint8_t *data, uint32_t len, bool blank)
 {
 	uint8_t *copy = fuzz_copy(data, len);
 	struct conet_packet p = { .data = copy, .len = len };
@@ -45,6 +45,27 @@ static void look(const uint8_t *data, uint32_t len, bool blank)
 	MUST(p.head_len <= CONET_HEAD && p.head_len <= len);
 	MUST(!p.gso || (p.gso_size && p.blank && p.head_len));
 	free(copy);
+}
+
+/* The same; fragments are joined first. */
+static void look(const uint8_t *data, uint32_t len, bool blank)
+{
+	uint8_t *whole;
+
+	if (!conet_pieces_is(data, len)) {
+		look_whole(data, len, blank);
+		return;
+	}
+	whole = malloc(CONET_FRAME_MAX);
+	MUST(whole);
+	memcpy(whole, data, len);
+	if (conet_pieces_join(&filter.pieces, whole, &len)) {
+		MUST(len <= CONET_FRAME_MAX && !conet_pieces_is(whole, len));
+		MUST(conet_get16(whole + ETH_LEN + 2) + ETH_LEN == len && conet_sum(whole + ETH_LEN, IP4_LEN, 0) == 0xffff);
+		look_whole(whole, len, blank);
+	}
+	MUST(filter.pieces.len <= CONET_FRAME_MAX);
+	free(whole);
 }
 
 static void take(struct conet_ring *r, uint8_t *buffer)

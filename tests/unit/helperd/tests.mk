@@ -48,7 +48,7 @@ $(OUT)/console: helperd/console.c $(addprefix $(HELPERD)/worker/,console.c ring.
 	$(CC) $(CFLAGS) -Wno-format-truncation $(HD_INCLUDES) -o $@ $(filter %.c,$^) -ljansson
 
 $(OUT)/netif $(OUT)/filter: $(OUT)/%: helperd/%.c helperd/wire.c $(addprefix $(HELPERD)/worker/,conet_ring.c conet_packet.c \
-		conet_filter.c) $(HD_HDRS) | $(OUT)
+		conet_filter.c conet_pieces.c) $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -o $@ $(filter %.c,$^)
 
 # Backends on half a worker.
