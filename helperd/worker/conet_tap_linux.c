@@ -75,9 +75,12 @@ static void conet_nic_input(struct conet_net *n, uint8_t *buffer, struct conet_p
 {
 	struct conet_tap *t = n->priv;
 	struct virtio_net_hdr v = { 0 };
-	struct iovec iov[2] = { { &v, sizeof(v) }, { buffer, p->len } };
+	struct iovec iov[2] = { { &v, sizeof(v) }, { buffer, 0 } };
 
-	if (conet_nat_takes(n, &t->filter, buffer, p) && writev(t->fd, iov, 2) < 0)
+	if (!conet_nat_takes(n, &t->filter, buffer, p))
+		return;
+	iov[1].iov_len = p->len;
+	if (writev(t->fd, iov, 2) < 0)
 		return;		/* as above */
 }
 

@@ -162,6 +162,23 @@ static void no_device(void)
 
 /* ---- from the guest ------------------------------------------------------------------- */
 
+/* Bytes at..at+n of the UDP packet in `wire`, as a fragment. */
+static void transmit_piece(uint16_t at, uint16_t n, uint16_t more)
+{
+	static uint8_t frame[3000];
+	uint8_t *ip = frame + ETH_LEN;
+	uint16_t sum;
+
+	memcpy(frame, wire, ETH_LEN + IP4_LEN);
+	memcpy(ip + IP4_LEN, wire + ETH_LEN + IP4_LEN + at, n);
+	conet_put16(ip + 2, (uint16_t)(IP4_LEN + n));
+	conet_put16(ip + 6, (uint16_t)(at / 8 | more));
+	memset(ip + 10, 0, 2);
+	sum = (uint16_t)~conet_sum(ip, IP4_LEN, 0);
+	memcpy(ip + 10, &sum, 2);
+	transmit(frame, ETH_LEN + IP4_LEN + n);
+}
+
 static void out(void)
 {
 	static const uint8_t empty[HEAD];
@@ -175,6 +192,11 @@ static void out(void)
 	conet_complete(wire, &h);
 	CHECK(hear(nic, 20000) && heard_len == (ssize_t)(HEAD + wire_len));
 	CHECK(!memcmp(heard, empty, HEAD) && !memcmp(heard + HEAD, wire, wire_len));
+	/* What comes in pieces goes out whole. */
+	transmit_piece(0, 1480, IP4_MORE);
+	transmit_piece(1480, 1428, 0);
+	CHECK(hear(nic, 20000) && heard_len == (ssize_t)(HEAD + wire_len));
+	CHECK(!memcmp(heard + HEAD + ETH_LEN + IP4_LEN, wire + ETH_LEN + IP4_LEN, 2908));
 	/* It is to be answered with large segments. */
 	wire_build(false, PROTO_TCP, 4, "192.0.2.1");
 	CHECK(conet_headers(wire, wire_len, &h));
