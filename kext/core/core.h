@@ -140,7 +140,7 @@ u32 co_event_take(struct co_vm *vm, u32 lazy, u32 *ports);	/* CO_RUN_PORTS at mo
 void co_time_start(struct co_vm *vm);
 void co_time_check(struct co_vm *vm);
 u64 co_time_now(struct co_vm *vm);		/* the guest's system time, ns */
-void co_timer_arm(struct co_vcpu *v);
+int co_timer_arm(struct co_vcpu *v);
 void co_timer_fired(void *vcpu);
 
 /* device.c: one call from user space.  vm is NULL on the control handle. */

@@ -112,36 +112,35 @@ void co_time_check(struct co_vm *vm)
 /*
  * The guest's one-shot deadline on a host timer, which is never moved to a later time:
  * a kernel that goes idle puts its timer off, and brings it back when it wakes.  What
- * comes too early starts itself again.
+ * comes too early starts itself again.  1: it is due, and no timer comes: whoever asks
+ * lets the guest run, or does not let it wait.
  */
-void co_timer_arm(struct co_vcpu *v)
+int co_timer_arm(struct co_vcpu *v)
 {
 	u64 now, deadline;
 
 	/* Thread and timer may both be here: the last one has seen the last deadline. */
 	while ((deadline = v->mon->deadline_ns) && (!v->mon->armed_ns || deadline < v->mon->armed_ns)) {
 		now = co_time_now(v->vm);
+		/* A timer that comes at once would find us here, and be started again. */
+		if (deadline <= now)
+			return 1;
 		v->mon->armed_ns = deadline;
-		co_os_timer_arm(v->timer, deadline > now ? deadline - now : 0);
+		co_os_timer_arm(v->timer, deadline - now);
 		barrier_full();
 	}
+	return 0;
 }
 
 /* In the host's timer interrupt. */
 void co_timer_fired(void *arg)
 {
 	struct co_vcpu *v = arg;
-	u64 deadline;
 
 	v->mon->armed_ns = 0;
 	barrier_full();
-	deadline = v->mon->deadline_ns;
-	if (!deadline)
+	if (!v->mon->deadline_ns || (line_holds(v->vm, rdtsc(), co_os_now_ns()) && !co_timer_arm(v)))
 		return;
-	if (co_time_now(v->vm) < deadline && line_holds(v->vm, rdtsc(), co_os_now_ns())) {
-		co_timer_arm(v);
-		return;
-	}
 	v->timer_fired = 1;
 	co_vcpu_kick(v);
 }

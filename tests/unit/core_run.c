@@ -363,6 +363,8 @@ static void lazy_timer(void)
 	solo(vm, MON_EXIT_BLOCK, 0);		/* none any more */
 	fake_clock(2000 * ms);
 	CHECK(!mon->armed_ns && !co_event_ready(vm));
+	/* One that is due already starts no timer, which would only come in between. */
+	CHECK(solo(vm, MON_EXIT_BLOCK, co_time_now(vm) - 1).detail == 0 && !mon->armed_ns);
 	/* Both clocks no longer agree: the guest is run, whatever its deadline says. */
 	solo(vm, MON_EXIT_BLOCK, late);
 	fake_clock(2 * 3600000 * ms);
