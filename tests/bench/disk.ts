@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /**
  * Disks: the same program on the same file, on the virtual host's bare kernel and
- * in a guest of it, by wall time, as `up` has it.  Each part of the file is read
- * once only, so no page cache inside helps.
+ * in a guest of it, by wall time, as `up` has it, with the same words for both kernels.
+ * Each part of the file is read once only, so no page cache inside helps.
  */
+import { LEAN } from "../../cli/host/vhost/qemu.ts";
 import { askDaemon, DEBUG, inside } from "../e2e/inside.ts";
 import { require, Sandbox } from "../e2e/sandbox.ts";
 import { concatenate, GUEST, guestInitrd } from "../machine/paths.ts";
@@ -80,7 +81,7 @@ export async function diskRows(): Promise<Row[]> {
     "vm.jsonc",
     `{ "name": "vm", "memory": "192 MiB", "kernel": { "package": "linux-image-cloud-amd64" },
   "initrd": "${initrd}", "disks": [ { "name": "data", "path": "${data}" } ],
-  "cmdline": "console=hvc0 panic=-1 quiet co.run=/blk,bench,/dev/xvda",
+  "cmdline": "console=hvc0 panic=-1 quiet ${LEAN.join(" ")} co.run=/blk,bench,/dev/xvda",
   "ready": { "console": "co-init: end" } }\n`,
   );
   await box.must("host", "start");

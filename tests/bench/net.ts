@@ -2,9 +2,10 @@
 /**
  * TCP of a guest against the bare virtual host: the same program, the same server
  * on this machine, through QEMU's user network, taking turns. The bare host's NIC is
- * virtio-net as QEMU makes it when nothing else is said.
+ * virtio-net as QEMU makes it when nothing else is said; both kernels have the same words.
  * Wall time, as people wait for it, not instructions: much of it is not ours.
  */
+import { LEAN } from "../../cli/host/vhost/qemu.ts";
 import { inside } from "../e2e/inside.ts";
 import { NetGuest } from "../e2e/net_guest.ts";
 import { OWN } from "../e2e/net_space.ts";
@@ -38,7 +39,7 @@ async function bareNic({ box }: NetGuest): Promise<void> {
 }
 
 export async function netRows(): Promise<Row[]> {
-  await using net = await NetGuest.start("bench", [], "qemu", BARE_NIC);
+  await using net = await NetGuest.start("bench", [], "qemu", BARE_NIC, LEAN);
   await bareNic(net);
   const address = OWN.ipv4;
   const row = async (name: keyof typeof LIMITS, what: string, count: number): Promise<Row> => {

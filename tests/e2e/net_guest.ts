@@ -36,12 +36,13 @@ export class NetGuest implements AsyncDisposable {
     doors: readonly Door[] = [],
     nat: Nat = "qemu",
     env: Record<string, string> = {},
+    words: readonly string[] = [],
   ): Promise<NetGuest> {
     const space = await NetSpace.create(name);
     const box = await Sandbox.create(name, { ...DEBUG, ...env }, space.within);
     const net = new NetGuest(nat, space, box);
     try {
-      await net.#boot(doors);
+      await net.#boot(doors, words);
       await net.#serve();
       return net;
     } catch (error) {
@@ -50,7 +51,7 @@ export class NetGuest implements AsyncDisposable {
     }
   }
 
-  async #boot(doors: readonly Door[]): Promise<void> {
+  async #boot(doors: readonly Door[], words: readonly string[]): Promise<void> {
     const { box } = this;
     const initrd = await this.#initrd();
     if (this.nat === "qemu") {
@@ -61,6 +62,7 @@ export class NetGuest implements AsyncDisposable {
         "net.jsonc",
         `{ "name": "net", "memory": "256 MiB", "initrd": "${initrd}",
   "kernel": { "package": "linux-image-cloud-amd64" },
+  "cmdline": "console=hvc0 panic=-1 quiet ${words.join(" ")}",
   "network": { "mode": "nat", "forwards": ${JSON.stringify(forwards)} },
   "ready": { "console": "${AT_SHELL}" } }\n`,
       );

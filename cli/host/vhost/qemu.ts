@@ -25,6 +25,12 @@ function socketPort(name: string, number: number, path: string, server: boolean)
   ];
 }
 
+/**
+ * What nobody reads or uses in the virtual host; each switch of threads, each call pays for
+ * it. `make bench` gives them to the guest too: like is compared with like.
+ */
+export const LEAN = ["psi=0", "noautogroup", "audit=0", "lsm=landlock,lockdown"];
+
 export function kernelCommandLine(accel: Accelerator, options: VhostOptions): string {
   return [
     "console=ttyS0",
@@ -36,11 +42,7 @@ export function kernelCommandLine(accel: Accelerator, options: VhostOptions): st
     "tsc=nowatchdog",
     // Nor does an emulator starved of CPU time tick while the kernel tries its timer: it would panic.
     "no_timer_check",
-    // What nobody reads or uses there; each switch of threads, each call pays for it.
-    "psi=0",
-    "noautogroup",
-    "audit=0",
-    "lsm=landlock,lockdown",
+    ...LEAN,
     ...accel.words,
     // /init waits for so many streams.
     `colinux_ports=${PORTS}`,
