@@ -43,6 +43,8 @@ async function oneForAll(): Promise<void> {
   require((await status(box)).running, "it runs");
   await box.must("host", "stop");
   require(await box.qemus() === 0, "no QEMU after the stop");
+  // A daemon ends a moment after it has hung up.
+  for (const line of await box.processes("vhost-daemon")) await gone(parseInt(line));
   require((await box.processes("vhost-daemon")).length === 0, "no daemon after the stop");
   require((await box.colinux("host", "status")).code === 3, "status says that it does not run");
   await box.must("host", "stop");
