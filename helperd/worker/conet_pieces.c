@@ -4,10 +4,9 @@
  * it whole.
  *
  * Called by conet_nat.c for every frame.  libslirp could join fragments itself,
- * but (4.7) a hostile guest's crash it: it takes the length of the header of the last
- * one for that of the first.  Here they come as every Linux sends them, one behind
- * the other, without options, or are lost as on any wire.  So one buffer is
- * enough, and there is nothing to wait for or to time out.
+ * but a hostile guest's crash it (4.7, in ip_reass).  Here they come as every
+ * Linux sends them, one behind the other, without options, or are lost as on any
+ * wire.  So one buffer is enough, and there is nothing to wait for or to time out.
  */
 #include <string.h>
 
