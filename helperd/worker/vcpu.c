@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dev.h"
@@ -27,6 +28,7 @@
 
 #define WK_VCPU_TEXT	16384u
 #define WK_VCPU_LAZY_MS	3u
+#define WK_VCPU_NAP_US	1000u	/* a guest that waited longer last time will not wait in a nap */
 
 struct wk_vcpu {
 	struct wk *w;
@@ -35,6 +37,8 @@ struct wk_vcpu {
 	pthread_t main;
 	co_u32 raised[CO_RUN_PORTS];	/* solo: with the next run */
 	uint32_t nraised;
+	uint64_t waits_from;		/* solo: us; 0: the guest does not wait */
+	bool brief;			/* solo: its last wait was */
 	int pipe[2];
 	int woken;			/* atomic: a byte is in the pipe */
 	struct loop_timer later;
@@ -228,10 +232,44 @@ static void wk_vcpu_ready(void *arg, short revents)
 
 /* ---- solo ---------------------------------------------------------------------- */
 
+static uint64_t wk_vcpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/*
+ * The loop is about to wait, for a guest that waits.  What ends that may be so near (the
+ * answer of a disk, of a server next door) that going to sleep takes longer: then nap.
+ * As the last wait was, so will this one be.
+ */
+static bool wk_vcpu_nap(void *arg)
+{
+	struct wk_vcpu *v = arg;
+	struct co_vcpu_run run = { .detail = CO_RUN_NAP };
+
+	if (!v->waits_from || !v->brief || wk_vcpu_us() - v->waits_from > WK_VCPU_NAP_US)
+		return false;
+	return !dev_vcpu_run(v->w->vm, &run);
+}
+
+/* From when does it wait; and how long did it, until it was let run at `us`? */
+static void wk_vcpu_waits(struct wk_vcpu *v, uint32_t detail, uint64_t us)
+{
+	if (detail == CO_RUN_STILL)
+		return;
+	if (v->waits_from)
+		v->brief = us - v->waits_from < WK_VCPU_NAP_US;
+	v->waits_from = detail == CO_RUN_IDLE ? wk_vcpu_us() : 0;
+}
+
 /* One run of the guest.  true: until something happens there is nothing more to run. */
 static bool wk_vcpu_turn(struct wk_vcpu *v)
 {
 	struct co_vcpu_run run = { .detail = CO_RUN_SOLO, .nports = v->nraised };
+	uint64_t us = v->waits_from ? wk_vcpu_us() : 0;
 	int err;
 
 	memcpy(run.ports, v->raised, v->nraised * sizeof(run.ports[0]));
@@ -256,9 +294,10 @@ static bool wk_vcpu_turn(struct wk_vcpu *v)
 		wk_vcpu_died(v);
 		return true;
 	case CO_EXIT_EVENT:
+		wk_vcpu_waits(v, run.detail, us);
 		wk_vcpu_ports(v, run.ports, run.nports);
 		/* What these have answered at once is for the guest. */
-		return run.detail == CO_RUN_IDLE && !v->nraised;
+		return run.detail && !v->nraised;
 	default:
 		return false;
 	}
@@ -316,6 +355,8 @@ struct wk_vcpu *wk_vcpu_new(struct wk *w)
 	v->w = w;
 	v->main = pthread_self();
 	w->solo = wk_vcpu_alone();
+	if (w->solo)
+		loop_nap(w->loop, wk_vcpu_nap, v);
 	loop_timer_init(&v->later, wk_vcpu_later, v);
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->room, NULL);

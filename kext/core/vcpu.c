@@ -200,13 +200,18 @@ static void fill_exit(struct co_vcpu *v, struct co_vcpu_run *r)
 	}
 }
 
+static int solo(const struct co_vcpu_run *r)
+{
+	return r->detail == CO_RUN_SOLO || r->detail == CO_RUN_NAP;
+}
+
 /* What the monitor's exit means outside; CO_EXIT_NONE: run on. */
 static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
 {
 	struct co_vm *vm = v->vm;
 	char text[CO_WHY_LEN];
 
-	if ((r->detail & CO_RUN_ON) && co_event_ready(vm))
+	if (r->detail == CO_RUN_ON && co_event_ready(vm))
 		co_os_wait_wake(vm->notified);
 	co_timer_arm(v);
 	switch (why) {
@@ -214,14 +219,14 @@ static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
 	case MON_EXIT_NMI:
 	case MON_EXIT_MC:
 	case MON_EXIT_YIELD:
-		if (r->detail & CO_RUN_SOLO)
+		if (solo(r))
 			return CO_EXIT_EVENT;
 		co_os_yield();
 		return CO_EXIT_NONE;
 	case MON_EXIT_TIMER:
 		return CO_EXIT_NONE;
 	case MON_EXIT_BLOCK:
-		if (r->detail & CO_RUN_SOLO) {
+		if (solo(r)) {
 			park(v);
 			return CO_EXIT_EVENT;
 		}
@@ -229,7 +234,7 @@ static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
 			return CO_EXIT_INTR;
 		return CO_EXIT_NONE;
 	case MON_EXIT_EVENT:
-		if (!(r->detail & CO_RUN_ON))
+		if (r->detail != CO_RUN_ON)
 			return CO_EXIT_EVENT;
 		co_os_yield();
 		return CO_EXIT_NONE;
@@ -251,26 +256,48 @@ static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
 	}
 }
 
+/* CO_RUN_SOLO: it waited when it was left, and there is still nothing to run it for. */
+static int rests(struct co_vcpu *v, const struct co_vcpu_run *r)
+{
+	if (!v->parked || runnable(v))
+		return 0;
+	if (r->detail == CO_RUN_NAP)
+		co_os_nap(v->looked, runnable, v);
+	return !runnable(v);
+}
+
+static u32 detail(struct co_vcpu *v, const struct co_vcpu_run *r, int rested)
+{
+	if (r->exit == CO_EXIT_SHUTDOWN)
+		return v->vm->shutdown_reason;
+	if (r->exit != CO_EXIT_EVENT || !v->parked)
+		return 0;
+	return rested ? CO_RUN_STILL : CO_RUN_IDLE;
+}
+
 int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 {
 	struct co_vcpu *v = &vm->vcpu;
-	u32 raised = r->detail == CO_RUN_SOLO ? r->nports : 0;
-	int ret = 0;
+	u32 asked = r->detail, raised = solo(r) ? r->nports : 0;
+	int ret = 0, rested = 0;
 
-	if (r->vcpu != 0 || r->detail > CO_RUN_SOLO || raised > CO_RUN_PORTS)
+	if (r->vcpu != 0 || r->detail > CO_RUN_NAP || raised > CO_RUN_PORTS)
 		return -CO_EINVAL;
 	if (!v->started && !vm->killed)
 		return -CO_ESTATE;
 	if (!co_os_mutex_trylock(v->run_lock))
 		return -CO_EBUSY;
-	v->parked = 0;
 	while (!ret && raised)
 		ret = co_event_raise(vm, r->ports[--raised]);
-	r->exit = CO_EXIT_NONE;
 	r->nports = 0;
+	rested = !ret && solo(r) && rests(v, r);
+	r->exit = rested || asked == CO_RUN_NAP ? CO_EXIT_EVENT : CO_EXIT_NONE;
+	v->parked = (u32)rested;
+	if (!rested)
+		v->looked = v->out;
 	/* Its caller cannot serve while the guest runs: a notice costs no passage. */
-	vm->mon->solo = r->detail == CO_RUN_SOLO;
-	if (!ret && !vm->killed)
+	vm->mon->solo = (u32)solo(r);
+	if (!ret && r->exit == CO_EXIT_NONE && !vm->killed)
 		ret = co_memory_refresh(v);
 	while (!ret && r->exit == CO_EXIT_NONE) {
 		if (vm->killed) {
@@ -285,9 +312,13 @@ int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 			r->exit = handle(v, pass(v), r);
 		}
 	}
-	r->detail = r->exit == CO_EXIT_SHUTDOWN ? vm->shutdown_reason :
-		    r->exit == CO_EXIT_EVENT && v->parked ? CO_RUN_IDLE : 0;
-	fill_exit(v, r);
+	r->detail = detail(v, r, rested);
+	if (asked != CO_RUN_NAP)
+		fill_exit(v, r);
+	if (!rested || asked == CO_RUN_NAP)
+		v->out = co_os_interrupts();
+	if (asked == CO_RUN_NAP)	/* next it looks */
+		v->looked = v->out;
 	co_os_mutex_unlock(v->run_lock);
 	return ret;
 }

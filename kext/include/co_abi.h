@@ -31,7 +31,7 @@ typedef int co_s32; typedef long long co_s64;
 #endif
 #endif
 
-#define CO_ABI_VERSION 3u
+#define CO_ABI_VERSION 4u
 
 enum co_error {
 	CO_OK = 0,
@@ -155,7 +155,7 @@ enum co_exit {
 	CO_EXIT_NONE = 0,
 	CO_EXIT_INTR = 1,		/* a signal is pending for the caller */
 	CO_EXIT_EVENT = 2,		/* ports[0..nports) were notified; not with CO_RUN_ON.
-					 * detail = CO_RUN_IDLE with CO_RUN_SOLO, or 0 */
+					 * detail, with SOLO: CO_RUN_IDLE, _STILL or 0 */
 	CO_EXIT_SHUTDOWN = 3,		/* detail = SHUTDOWN_* (Xen's numbers) */
 	CO_EXIT_KILLED = 4,		/* CO_VM_STATUS has the reason */
 	CO_EXIT_CONSOLE = 5,		/* CONSOLEIO_write: text[0..nports) bytes */
@@ -173,11 +173,20 @@ enum co_exit {
  * run anyway.  Notices are held until the guest's run ends by itself or by a host
  * interrupt; then the call returns, as CO_EXIT_EVENT.  CO_RUN_IDLE in detail says that
  * the guest waits: to run it is of no use before the handle polls as readable.  Going
- * in, ports[0..nports) are raised first, as by CO_EVENT.
+ * in, ports[0..nports) are raised first, as by CO_EVENT.  A guest that waits, and for
+ * which there is nothing, is not run: CO_RUN_STILL.
+ *
+ * NAP: does not run the guest.  While it waits and there is nothing for it, waits for this
+ * CPU's next interrupt, or for none if one has come since the caller could last see what it
+ * brought (before the last run, after the last nap): a few milliseconds at most, because the CPU only halts, and nothing else runs on it.  What a
+ * guest waits for is often so near that to put the thread to sleep and to wake it would
+ * take longer.  CO_RUN_STILL if there is still nothing.
  */
 #define CO_RUN_ON	1u
 #define CO_RUN_SOLO	2u
+#define CO_RUN_NAP	3u
 #define CO_RUN_IDLE	1u
+#define CO_RUN_STILL	2u
 
 struct co_vcpu_run {
 	co_u32 size;

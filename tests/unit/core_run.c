@@ -99,7 +99,7 @@ static void events(void)
 	guest = scripted;
 	CHECK(CALL(vm, CO_VCPU_RUN, &run) == 0 && run.exit == CO_EXIT_CONSOLE && step == 4);
 	guest = NULL;
-	run.detail = CO_RUN_ON | CO_RUN_SOLO;
+	run.detail = CO_RUN_NAP + 1;
 	CHECK(CALL(vm, CO_VCPU_RUN, &run) == -CO_EINVAL);
 	CHECK(co_event_ready(vm));
 	e = taken(vm, 0);
@@ -262,6 +262,7 @@ static struct co_vcpu_run solo(struct co_vm *vm, u32 why, u64 deadline)
 
 	solo_why = why;
 	solo_deadline = deadline;
+	vm->vcpu.timer_fired = 1;		/* or else a guest that waits is left waiting */
 	guest = asking;
 	CHECK(co_vcpu_run(vm, &run) == 0);	/* CALL is for one thread at a time */
 	guest = NULL;
@@ -272,7 +273,7 @@ static void solo_runs(void)
 {
 	struct co_event ev = { .port = 9 };
 	struct co_vm_kill kill = { .why = "enough" };
-	struct co_vcpu_run r, bad = { .detail = CO_RUN_SOLO + 1 };
+	struct co_vcpu_run r, bad = { .detail = CO_RUN_NAP + 1 };
 	struct co_vcpu_run many = { .detail = CO_RUN_SOLO, .nports = CO_RUN_PORTS + 1 };
 	struct co_vcpu_run wild = { .detail = CO_RUN_SOLO, .nports = 1, .ports = { CO_MAX_PORTS } };
 	struct co_vcpu_run raise = { .detail = CO_RUN_SOLO, .nports = 2, .ports = { 65, 66 } };
@@ -339,6 +340,89 @@ static void solo_wakes(void)
 			CHECK(co_os_wait_until(vm->notified, readable, vm) == 0);
 		pthread_join(thread, NULL);
 	}
+	fake_close(handle, co_vm_destroy);
+	all_gone("closed");
+}
+
+/* ---- CO_RUN_NAP: a short wait where the runner is ------------------------------------------ */
+
+static struct co_vm *napping;
+
+static u32 never(struct co_vcpu *v)
+{
+	(void)v;
+	CHECK(!"run for nothing");
+	return MON_EXIT_BLOCK;
+}
+
+static u32 interrupted(struct co_vcpu *v)
+{
+	fake_device();
+	return asking(v);
+}
+
+static void in_vain(void)
+{
+}
+
+static void for_9(void)
+{
+	CHECK(co_event_raise(napping, 9) == 0);
+}
+
+static struct co_vcpu_run run_as(struct co_vm *vm, u32 detail)
+{
+	struct co_vcpu_run run = { .detail = detail };
+
+	CHECK(CALL(vm, CO_VCPU_RUN, &run) == 0);
+	return run;
+}
+
+/* A nap was taken (naps more of them than before), and there is still nothing. */
+static int still(struct co_vm *vm, u64 naps)
+{
+	u64 before = fake_naps();
+	struct co_vcpu_run r = run_as(vm, CO_RUN_NAP);
+
+	return r.exit == CO_EXIT_EVENT && r.detail == CO_RUN_STILL && !r.nports && fake_naps() - before == naps;
+}
+
+static void solo_naps(void)
+{
+	struct co_vcpu_run r;
+	s32 handle;
+	struct co_vm *vm = napping = started(&handle);
+
+	CHECK(solo(vm, MON_EXIT_BLOCK, 0).detail == CO_RUN_IDLE);
+	guest = never;
+	r = run_as(vm, CO_RUN_SOLO);
+	CHECK(r.exit == CO_EXIT_EVENT && r.detail == CO_RUN_STILL && !r.nports);
+	CHECK(still(vm, 0));			/* this host does not nap */
+	fake_nap(in_vain);
+	CHECK(still(vm, 1) && still(vm, 1));
+	fake_device();				/* what came after a look is looked at before a nap, */
+	CHECK(still(vm, 0) && still(vm, 1));
+	fake_device();				/* also when in between there was nothing to run */
+	CHECK(run_as(vm, CO_RUN_SOLO).detail == CO_RUN_STILL && still(vm, 0) && still(vm, 1));
+
+	fake_nap(for_9);
+	notify(vm, 7);				/* a nap takes no notices away */
+	r = run_as(vm, CO_RUN_NAP);
+	CHECK(r.exit == CO_EXIT_EVENT && !r.detail && !r.nports && fake_naps() == 5);
+	CHECK(run_as(vm, CO_RUN_NAP).detail == 0 && fake_naps() == 5);
+	r = solo(vm, MON_EXIT_BLOCK, 0);
+	CHECK(r.nports == 1 && r.ports[0] == 7);
+	vm->mon->inbox_summary = 0;
+
+	solo(vm, MON_EXIT_BLOCK, 0);
+	fake_nap(in_vain);
+	vm->vcpu.timer_fired = 1;
+	guest = interrupted;			/* nor is one slept over that came in a run */
+	CHECK(run_as(vm, CO_RUN_SOLO).detail == CO_RUN_IDLE);
+	guest = never;
+	CHECK(still(vm, 0) && still(vm, 1));
+	guest = NULL;
+	fake_nap(NULL);
 	fake_close(handle, co_vm_destroy);
 	all_gone("closed");
 }
@@ -440,6 +524,7 @@ int main(void)
 	RUN(timer_wakes);
 	RUN(solo_runs);
 	RUN(solo_wakes);
+	RUN(solo_naps);
 	RUN(lazy_timer);
 	RUN(signal_and_kill_wake);
 	RUN(kill_kicks);

@@ -79,3 +79,16 @@ void co_os_yield(void)
 {
 	thread_block(THREAD_CONTINUE_NULL);
 }
+
+/* A kext has no business halting XNU's CPUs: threads wait as threads do. */
+co_u64 co_os_interrupts(void)
+{
+	return 0;
+}
+
+void co_os_nap(co_u64 since, int (*done)(void *), void *arg)
+{
+	(void)since;
+	(void)done;
+	(void)arg;
+}

@@ -35,6 +35,9 @@ void fake_clock(co_u64 ns);		/* moves on; runs the timers that come due */
 void fake_tsc_stable(int stable);
 void fake_cpus(co_u32 n);		/* the host has so many; 2 after fake_reset */
 void fake_signal(int pending);		/* a signal waits for every thread */
+void fake_nap(void (*fn)(void));	/* what a nap's interrupt does; NULL: nobody naps */
+co_u64 fake_naps(void);
+void fake_device(void);			/* interrupts */
 co_u64 fake_kicks(void);
 co_u64 fake_nmis(void);			/* sent to the CPU itself */
 unsigned int fake_interrupt(void);	/* the vector that was raised again last; 0: none */

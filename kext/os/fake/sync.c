@@ -13,7 +13,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* lists, clock */
 static pthread_mutex_t running = PTHREAD_MUTEX_INITIALIZER;	/* a timer's function runs */
 static pthread_t runner;
 static int runs;
-static co_u64 now = 1000000000, kicks, nmis;
+static co_u64 now = 1000000000, kicks, nmis, interrupts, naps;
+static void (*in_nap)(void);
 static int stable = 1;
 static volatile int signalled;
 static __thread int in_world;
@@ -308,6 +309,36 @@ void co_os_yield(void)
 {
 	may_sleep();
 	sched_yield();
+}
+
+co_u64 co_os_interrupts(void)
+{
+	return interrupts;
+}
+
+void co_os_nap(co_u64 since, int (*done)(void *), void *arg)
+{
+	may_sleep();
+	if (interrupts == since && !done(arg) && in_nap) {
+		naps++;
+		interrupts++;
+		in_nap();
+	}
+}
+
+void fake_nap(void (*fn)(void))
+{
+	in_nap = fn;
+}
+
+void fake_device(void)
+{
+	interrupts++;
+}
+
+co_u64 fake_naps(void)
+{
+	return naps;
 }
 
 void co_os_kick(co_u32 cpu)

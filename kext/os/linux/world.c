@@ -2,7 +2,9 @@
 /*
  * The seam on Linux: the host's part of a passage, and debug.
  */
+#include <linux/kernel_stat.h>
 #include <linux/percpu.h>
+#include <linux/sched/stat.h>
 #include <linux/sched/signal.h>
 #include <linux/smp.h>
 #include <asm/apic.h>
@@ -35,6 +37,29 @@ int co_os_interrupted(void)
 void co_os_yield(void)
 {
 	cond_resched();
+}
+
+co_u64 co_os_interrupts(void)
+{
+	return raw_cpu_read(kstat.irqs_sum);
+}
+
+/*
+ * As the idle loop would, but without its way in and out (tick, governor, two switches
+ * of threads), which is longer than a disk or a network next door takes to answer.  The
+ * tick goes on, so this ends soon.
+ */
+void co_os_nap(co_u64 since, int (*done)(void *), void *arg)
+{
+	if (num_online_cpus() > 1 || boot_cpu_has_bug(X86_BUG_AMD_APIC_C1E))
+		return;
+	preempt_disable();
+	local_irq_disable();
+	if (co_os_interrupts() == since && !done(arg) && !signal_pending(current) &&
+	    single_task_running() && !need_resched())
+		asm volatile("sti; hlt" : : : "memory");
+	local_irq_enable();
+	preempt_enable();
 }
 
 static void nothing(void *unused)

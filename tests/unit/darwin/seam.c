@@ -105,6 +105,8 @@ static void interrupted(void)
 	CHECK(n == 1);
 	xnu_end_task(0);
 	co_os_yield();
+	CHECK(!co_os_interrupts());
+	co_os_nap(0, NULL, NULL);
 }
 
 /* ---- mutex, wait -------------------------------------------------------------------------- */

@@ -237,6 +237,12 @@ int dev_vcpu_run(int vm, struct co_vcpu_run *run)
 		fake_started = 1;
 		pthread_create(&thread, NULL, fake_thread, NULL);
 	}
+	if (run->detail == CO_RUN_NAP) {	/* as on a host where nobody naps */
+		run->exit = CO_EXIT_EVENT;
+		run->detail = CO_RUN_STILL;
+		pthread_mutex_unlock(&fake_lock);
+		return 0;
+	}
 	while (!fake_full && !fake_dead && run->detail != CO_RUN_SOLO)
 		pthread_cond_wait(&fake_cond, &fake_lock);
 	for (co_u32 i = 0; run->detail == CO_RUN_SOLO && i < run->nports; i++)
