@@ -34,8 +34,9 @@ struct co_vcpu {
 	struct co_os_mutex *run_lock;	/* one runner at a time */
 	struct co_os_wait *wait;
 	struct co_os_timer *timer;
-	u64 out;			/* interrupts of the CPU when the last call ended */
-	u64 looked;			/* and before the runner last looked what there is */
+	/* CO_RUN_NAP: the CPU's interrupts when the last call ended, and by when the
+	 * runner has seen what they brought: it looks between two calls. */
+	u64 out, looked;
 	volatile u32 cpu;		/* where it is in the guest world, or CO_NO_CPU */
 	volatile u32 timer_fired;
 	volatile u32 parked;		/* CO_RUN_IDLE was said: the handle tells when to run */

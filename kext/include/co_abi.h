@@ -155,7 +155,7 @@ enum co_exit {
 	CO_EXIT_NONE = 0,
 	CO_EXIT_INTR = 1,		/* a signal is pending for the caller */
 	CO_EXIT_EVENT = 2,		/* ports[0..nports) were notified; not with CO_RUN_ON.
-					 * detail, with SOLO: CO_RUN_IDLE, _STILL or 0 */
+					 * detail: 0, CO_RUN_IDLE or CO_RUN_STILL */
 	CO_EXIT_SHUTDOWN = 3,		/* detail = SHUTDOWN_* (Xen's numbers) */
 	CO_EXIT_KILLED = 4,		/* CO_VM_STATUS has the reason */
 	CO_EXIT_CONSOLE = 5,		/* CONSOLEIO_write: text[0..nports) bytes */
@@ -177,10 +177,11 @@ enum co_exit {
  * which there is nothing, is not run: CO_RUN_STILL.
  *
  * NAP: does not run the guest.  While it waits and there is nothing for it, waits for this
- * CPU's next interrupt, or for none if one has come since the caller could last see what it
- * brought (before the last run, after the last nap): a few milliseconds at most, because the CPU only halts, and nothing else runs on it.  What a
- * guest waits for is often so near that to put the thread to sleep and to wake it would
- * take longer.  CO_RUN_STILL if there is still nothing.
+ * CPU's next interrupt, or for none if one has come since the caller could last see what
+ * it brought (before the last run, after the last nap): not beyond the host's next tick,
+ * because the CPU only halts, and nothing else runs on it.  What a guest waits for is
+ * often so near that to put the thread to sleep and to wake it would take longer.
+ * CO_RUN_STILL if there is still nothing; no ports are taken.
  */
 #define CO_RUN_ON	1u
 #define CO_RUN_SOLO	2u
