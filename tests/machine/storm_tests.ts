@@ -76,10 +76,11 @@ async function interrupts(name: string): Promise<void> {
 }
 
 /**
- * How far a line that the guest printed between two looks at the host's clock
- * lies outside of them, in ms: true on a loaded machine too.
+ * How far the guest's REALTIME is ahead of the host's, in ms, between two
+ * bounds: by a line that it printed between two looks at the host's clock,
+ * which tells whole seconds.  True on a loaded machine too.
  */
-async function clockGap(host: Host): Promise<number> {
+async function ahead(host: Host): Promise<[least: number, most: number]> {
   const count = "$(grep -c 'CLOCK ' /tmp/vm.log)";
   const out = await host.must(
     `date +%s; n=${count}; until [ ${count} -gt $((n + 1)) ]; do :; done; ` +
@@ -90,7 +91,7 @@ async function clockGap(host: Host): Promise<number> {
     Number(m[1]) * 1000
   );
   require(guest > 0 && before > 0 && after > 0, `no clocks in:\n${out}`);
-  return Math.max(0, before - guest, guest - (after + 1000));
+  return [guest - (after + 1000), guest - before];
 }
 
 async function suspend(name: string): Promise<void> {
@@ -98,7 +99,10 @@ async function suspend(name: string): Promise<void> {
   await host.insmod();
   await background(host, "vm", codom({ append: "co.run=/clock" }));
   await awaitText(host, "vm", "CLOCK ");
-  require(await clockGap(host) <= 1000, "the guest's clock is wrong before the suspend");
+  // Until Linux chooses a clocksource it counts ticks, and loses those that a
+  // loaded machine keeps from it: on such a day the guest boots a little behind.
+  const [least, most] = await ahead(host);
+  require(least <= 0 && most > -5000, `the guest boots ${least} to ${most} ms ahead of the host`);
   await host.qmp.execute("query-status");
   const asleep = host.qmp.waitFor("SUSPEND");
   const back = host.must("echo mem >/sys/power/state");
@@ -107,8 +111,9 @@ async function suspend(name: string): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 60_000));
   await host.qmp.execute("system_wakeup");
   await back;
-  const gap = await clockGap(host);
-  require(gap <= 1000, `after the suspend the guest's REALTIME is ${gap} ms off`);
+  const [from, to] = await ahead(host);
+  const gap = Math.max(0, from - most, least - to);
+  require(gap <= 1000, `the suspend moved the guest's REALTIME by ${gap} ms`);
   const { code } = await host.sh("grep BACKWARDS /tmp/vm.log");
   require(code !== 0, "MONOTONIC went backwards in the guest");
   await host.must("kill -9 $(cat /tmp/vm.pid)");
