@@ -34,9 +34,10 @@ struct co_vcpu {
 	struct co_os_mutex *run_lock;	/* one runner at a time */
 	struct co_os_wait *wait;
 	struct co_os_timer *timer;
-	/* CO_RUN_NAP: the CPU's interrupts when the last call ended, and by when the
-	 * runner has seen what they brought: it looks between two calls. */
+	/* The host's news when the last call ended, and of when the runner has seen
+	 * what they brought: it looks between two calls. */
 	u64 out, looked;
+	u32 ticks;			/* interrupts that brought none */
 	volatile u32 cpu;		/* where it is in the guest world, or CO_NO_CPU */
 	volatile u32 timer_fired;
 	volatile u32 parked;		/* CO_RUN_IDLE was said: the handle tells when to run */

@@ -8,6 +8,8 @@
  */
 #include "core.h"
 
+#define TICKS	4		/* of two clocks, the host's and the guest's: 8 to 16 ms */
+
 static u64 rdtsc(void)
 {
 	u32 lo, hi;
@@ -205,6 +207,16 @@ static int solo(const struct co_vcpu_run *r)
 	return r->detail == CO_RUN_SOLO || r->detail == CO_RUN_NAP;
 }
 
+/*
+ * CO_RUN_SOLO: an interrupt has brought the guest's runner nothing to look at, as most
+ * of a clock's do not.  Its own timers wait for this few.
+ */
+static int nothing_new(struct co_vcpu *v)
+{
+	co_os_yield();
+	return !co_event_ready(v->vm) && co_os_news() == v->looked && ++v->ticks < TICKS;
+}
+
 /* What the monitor's exit means outside; CO_EXIT_NONE: run on. */
 static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
 {
@@ -216,6 +228,10 @@ static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
 	co_timer_arm(v);
 	switch (why) {
 	case MON_EXIT_IRQ:
+		if (solo(r))
+			return nothing_new(v) ? CO_EXIT_NONE : CO_EXIT_EVENT;
+		co_os_yield();
+		return CO_EXIT_NONE;
 	case MON_EXIT_NMI:
 	case MON_EXIT_MC:
 	case MON_EXIT_YIELD:
@@ -295,6 +311,7 @@ int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 	v->parked = (u32)rested;
 	if (!rested)
 		v->looked = v->out;
+	v->ticks = 0;
 	/* Its caller cannot serve while the guest runs: a notice costs no passage. */
 	vm->mon->solo = (u32)solo(r);
 	if (!ret && r->exit == CO_EXIT_NONE && !vm->killed)
@@ -316,7 +333,7 @@ int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 	if (asked != CO_RUN_NAP)
 		fill_exit(v, r);
 	if (!rested || asked == CO_RUN_NAP)
-		v->out = co_os_interrupts();
+		v->out = co_os_news();
 	if (asked == CO_RUN_NAP)	/* next it looks */
 		v->looked = v->out;
 	co_os_mutex_unlock(v->run_lock);

@@ -82,11 +82,14 @@ void co_os_world_leave(void);
 co_u32 co_os_cpu(void);
 int co_os_interrupted(void);			/* does a signal wait for this thread? */
 void co_os_yield(void);
-co_u64 co_os_interrupts(void);			/* that this CPU has had; 0 where nobody naps */
 
-/* Halt this CPU until it has had more interrupts than `since`; not at all when done(arg)
- * is true, where another thread wants the CPU, or where an interrupt on another one could
- * be what is waited for. */
+/* A count that has changed whenever this thread's descriptors may have: by a device's
+ * interrupt, or another thread's turn.  Where a host cannot tell, every look is news. */
+co_u64 co_os_news(void);
+
+/* Halt this CPU until an interrupt, if there were no news `since`; not at all when
+ * done(arg) is true, where another thread wants the CPU, or where an interrupt on another
+ * one could be what is waited for. */
 void co_os_nap(co_u64 since, int (*done)(void *), void *arg);
 void co_os_kick(co_u32 cpu);			/* make that CPU take an interrupt; never sleeps */
 

@@ -256,6 +256,31 @@ static u32 asking(struct co_vcpu *v)
 	return solo_why;
 }
 
+static int turns;
+
+static u32 ticking(struct co_vcpu *v)
+{
+	(void)v;
+	turns++;
+	return MON_EXIT_IRQ;
+}
+
+/* In its second turn. */
+static u32 interrupted_once(struct co_vcpu *v)
+{
+	if (turns == 1)
+		fake_device();
+	return ticking(v);
+}
+
+static struct co_vcpu_run run_as(struct co_vm *vm, u32 detail)
+{
+	struct co_vcpu_run run = { .detail = detail };
+
+	CHECK(CALL(vm, CO_VCPU_RUN, &run) == 0);
+	return run;
+}
+
 static struct co_vcpu_run solo(struct co_vm *vm, u32 why, u64 deadline)
 {
 	struct co_vcpu_run run = { .size = sizeof(run), .detail = CO_RUN_SOLO };
@@ -286,6 +311,15 @@ static void solo_runs(void)
 	r = solo(vm, MON_EXIT_IRQ, 0);
 	CHECK(r.exit == CO_EXIT_EVENT && r.nports == 1 && r.ports[0] == 7 && !r.detail);
 	CHECK(solo(vm, MON_EXIT_YIELD, 0).exit == CO_EXIT_EVENT && !co_event_ready(vm));
+
+	/* An interrupt that brings nothing to look at is not worth a look: but some time. */
+	guest = ticking;
+	CHECK(run_as(vm, CO_RUN_SOLO).exit == CO_EXIT_EVENT && turns == 4);
+	guest = interrupted_once;
+	turns = 0;
+	CHECK(run_as(vm, CO_RUN_SOLO).exit == CO_EXIT_EVENT && turns == 2);
+	CHECK(run_as(vm, CO_RUN_SOLO).exit == CO_EXIT_EVENT && turns == 6);
+	turns = 0;
 	CHECK(solo(vm, MON_EXIT_CONSOLE, 0).exit == CO_EXIT_CONSOLE);
 
 	r = solo(vm, MON_EXIT_BLOCK, 0);	/* it waits, until somebody raises a port */
@@ -368,14 +402,6 @@ static void in_vain(void)
 static void for_9(void)
 {
 	CHECK(co_event_raise(napping, 9) == 0);
-}
-
-static struct co_vcpu_run run_as(struct co_vm *vm, u32 detail)
-{
-	struct co_vcpu_run run = { .detail = detail };
-
-	CHECK(CALL(vm, CO_VCPU_RUN, &run) == 0);
-	return run;
 }
 
 /* A nap was taken (naps more of them than before), and there is still nothing. */

@@ -80,12 +80,12 @@ void co_os_yield(void)
 	thread_block(THREAD_CONTINUE_NULL);
 }
 
-/* A kext has no business halting XNU's CPUs: threads wait as threads do. */
-co_u64 co_os_interrupts(void)
+co_u64 co_os_news(void)
 {
-	return 0;
+	return mach_absolute_time();	/* XNU does not tell */
 }
 
+/* A kext has no business halting XNU's CPUs: threads wait as threads do. */
 void co_os_nap(co_u64 since, int (*done)(void *), void *arg)
 {
 	(void)since;

@@ -311,7 +311,7 @@ void co_os_yield(void)
 	sched_yield();
 }
 
-co_u64 co_os_interrupts(void)
+co_u64 co_os_news(void)
 {
 	return interrupts;
 }

@@ -39,9 +39,11 @@ void co_os_yield(void)
 	cond_resched();
 }
 
-co_u64 co_os_interrupts(void)
+co_u64 co_os_news(void)
 {
-	return raw_cpu_read(kstat.irqs_sum);
+	if (num_online_cpus() > 1)	/* they happen elsewhere too */
+		return get_cycles();
+	return raw_cpu_read(kstat.irqs_sum) + current->nvcsw + current->nivcsw;
 }
 
 /*
@@ -55,7 +57,7 @@ void co_os_nap(co_u64 since, int (*done)(void *), void *arg)
 		return;
 	preempt_disable();
 	local_irq_disable();
-	if (co_os_interrupts() == since && !done(arg) && !signal_pending(current) &&
+	if (co_os_news() == since && !done(arg) && !signal_pending(current) &&
 	    single_task_running() && !need_resched())
 		asm volatile("sti; hlt" : : : "memory");
 	local_irq_enable();
