@@ -37,7 +37,6 @@ struct loop {
 	size_t count, room, polls_room;
 	bool quit, sweep;
 	struct { loop_fill_fn fill; loop_fn polled; void *arg; } extra;
-	struct { loop_nap_fn fn; void *arg; } nap;
 	int pipe[2];
 	struct loop_fd *pipe_fd;
 	struct { loop_fn fn; void *arg; } signals[LOOP_SIGNALS];
@@ -275,19 +274,6 @@ void loop_extra(struct loop *l, loop_fill_fn fill, loop_fn polled, void *arg)
 	l->extra.arg = arg;
 }
 
-void loop_nap(struct loop *l, loop_nap_fn nap, void *arg)
-{
-	l->nap.fn = nap;
-	l->nap.arg = arg;
-}
-
-static int loop_sleep(struct loop *l, size_t n, int ms)
-{
-	if (ms && l->nap.fn && l->nap.fn(l->nap.arg))
-		ms = 0;
-	return loop_poll(l->polls, n, ms);
-}
-
 /* Waits for the loop's own n and the extra ones. */
 static int loop_wait(struct loop *l, size_t n, int timeout_ms)
 {
@@ -296,7 +282,7 @@ static int loop_wait(struct loop *l, size_t n, int timeout_ms)
 	struct pollfd *fds;
 
 	if (!l->extra.fill)
-		return loop_sleep(l, n, loop_wait_ms(l, timeout_ms));
+		return loop_poll(l->polls, n, loop_wait_ms(l, timeout_ms));
 	fds = l->extra.fill(l->extra.arg, &more, &ms);
 	if (loop_polls(l, n + more)) {
 		more = 0;	/* no memory: they have to be patient */
@@ -306,7 +292,7 @@ static int loop_wait(struct loop *l, size_t n, int timeout_ms)
 		memcpy(l->polls + n, fds, more * sizeof(*fds));
 	if (ms >= 0 && (timeout_ms < 0 || ms < timeout_ms))
 		timeout_ms = ms;
-	got = loop_sleep(l, n + more, loop_wait_ms(l, timeout_ms));
+	got = loop_poll(l->polls, n + more, loop_wait_ms(l, timeout_ms));
 	for (size_t i = 0; i < more; i++)
 		fds[i].revents = got > 0 ? l->polls[n + i].revents : 0;
 	l->extra.polled(l->extra.arg);

@@ -48,13 +48,6 @@ struct pollfd;
 typedef struct pollfd *(*loop_fill_fn)(void *arg, size_t *count, int *ms);
 void loop_extra(struct loop *l, loop_fill_fn fill, loop_fn polled, void *arg);
 
-/*
- * Called when a round is about to wait: true, it has waited in its own way, and the
- * descriptors are only looked at.
- */
-typedef bool (*loop_nap_fn)(void *arg);
-void loop_nap(struct loop *l, loop_nap_fn nap, void *arg);
-
 void loop_once(struct loop *l, int timeout_ms);		/* -1: until something happens */
 void loop_run(struct loop *l);				/* until loop_quit */
 void loop_quit(struct loop *l);

@@ -140,6 +140,12 @@ int wk_disks_serve(struct wk *w, struct err *e)
 	return 0;
 }
 
+void wk_disks_look(struct wk *w)
+{
+	if (w->disks && w->disks->event >= 0)
+		wk_aio_take(w->disks);
+}
+
 void wk_disks_free(struct wk *w)
 {
 	if (!w->disks)

@@ -108,6 +108,7 @@ void wk_disk_complain(struct wk_disk *d, const char *what, int error);	/* in the
 int wk_aio_open(struct wk_disks *l);		/* before the sandbox closes; not 0: no AIO here */
 void wk_aio_close(struct wk_disks *l);
 void wk_aio_start(struct wk_disk *d);		/* what of the queue it can; the lock is held */
+void wk_aio_take(struct wk_disks *l);		/* answers, if there are any: no call */
 void wk_aio_ready(void *disks, short revents);	/* the loop's, for disks->event */
 
 /* ---- block.c: see also wk.h --------------------------------------------------- */

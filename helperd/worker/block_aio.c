@@ -25,24 +25,42 @@
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 
-#define WK_AIO_EVENTS	64u
+/*
+ * What the kernel maps for io_setup(), at the address that it calls a context (fs/aio.c):
+ * answers may be taken from there without a call, as libaio and QEMU do.  It writes
+ * tail, we write head.
+ */
+struct wk_aio_ring {
+	uint32_t id, nr, head, tail;
+	uint32_t magic, compat, incompat, header_length;
+	struct io_event events[];
+};
 
+#define WK_AIO_MAGIC	0xa10a10a1u
+
+_Static_assert(sizeof(struct wk_aio_ring) == 32 && sizeof(struct io_event) == 32, "AIO ring");
 _Static_assert(sizeof(struct iocb) == sizeof(((struct wk_disk_request *)0)->iocb), "iocb");
 
 int wk_aio_open(struct wk_disks *l)
 {
 	aio_context_t context = 0;
+	const struct wk_aio_ring *ring;
 
 	l->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->event < 0 || syscall(SYS_io_setup, WK_DISKS_MAX * WK_DISK_ENTRIES, &context)) {
-		/* A host without it, or out of it: the threads do all. */
-		if (l->event >= 0)
-			close(l->event);
-		l->event = -1;
-		return -1;
-	}
+	if (l->event < 0 || syscall(SYS_io_setup, WK_DISKS_MAX * WK_DISK_ENTRIES, &context))
+		goto none;
+	ring = (const struct wk_aio_ring *)context;
+	if (ring->magic != WK_AIO_MAGIC || ring->incompat || ring->header_length != sizeof(*ring) || !ring->nr)
+		goto destroy;
 	l->context = context;
 	return 0;
+destroy:
+	syscall(SYS_io_destroy, context);
+none:	/* A host without it, or out of it, or with a new one: the threads do all. */
+	if (l->event >= 0)
+		close(l->event);
+	l->event = -1;
+	return -1;
 }
 
 void wk_aio_close(struct wk_disks *l)
@@ -134,33 +152,37 @@ static void wk_aio_ended(struct wk_disk *d, struct wk_disk_request *r, int64_t r
 	}
 }
 
+void wk_aio_take(struct wk_disks *l)
+{
+	struct wk_aio_ring *ring = (struct wk_aio_ring *)l->context;
+	uint32_t head = ring->head, tail = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE), touched = 0;
+
+	while (head != tail) {
+		struct io_event e = ring->events[head];
+		struct wk_disk_request *r = (struct wk_disk_request *)(uintptr_t)e.data;
+		struct wk_disk *d = r->disk;
+
+		head = (head + 1) % ring->nr;
+		__atomic_store_n(&ring->head, head, __ATOMIC_RELEASE);
+		pthread_mutex_lock(&d->lock);
+		wk_aio_ended(d, r, e.res);
+		pthread_mutex_unlock(&d->lock);
+		touched |= 1u << d->number;
+	}
+	for (uint32_t i = 0; touched && i < l->count; i++)
+		if (touched >> i & 1)
+			wk_disk_kick(&l->disk[i]);
+}
+
 void wk_aio_ready(void *disks, short revents)
 {
 	struct wk_disks *l = disks;
-	struct io_event e[WK_AIO_EVENTS];
-	struct timespec none = { 0, 0 };
-	uint32_t touched = 0;
 	uint64_t count;
-	long n;
 
 	(void)revents;
 	if (read(l->event, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return;
-	do {
-		n = syscall(SYS_io_getevents, (aio_context_t)l->context, 0l, (long)WK_AIO_EVENTS, e, &none);
-		for (long i = 0; i < n; i++) {
-			struct wk_disk_request *r = (struct wk_disk_request *)(uintptr_t)e[i].data;
-			struct wk_disk *d = r->disk;
-
-			pthread_mutex_lock(&d->lock);
-			wk_aio_ended(d, r, e[i].res);
-			pthread_mutex_unlock(&d->lock);
-			touched |= 1u << d->number;
-		}
-	} while (n == WK_AIO_EVENTS);
-	for (uint32_t i = 0; i < l->count; i++)
-		if (touched >> i & 1)
-			wk_disk_kick(&l->disk[i]);
+	wk_aio_take(l);
 }
 #else
 int wk_aio_open(struct wk_disks *l)
@@ -177,6 +199,11 @@ void wk_aio_close(struct wk_disks *l)
 void wk_aio_start(struct wk_disk *d)
 {
 	(void)d;
+}
+
+void wk_aio_take(struct wk_disks *l)
+{
+	(void)l;
 }
 
 void wk_aio_ready(void *disks, short revents)

@@ -152,6 +152,7 @@ struct conet_link {			/* the host's side of a network */
 	void (*input)(struct conet_net *n, uint8_t *buffer, struct conet_packet *p);
 	void (*fill)(struct conet_net *n, struct conet_polls *p);
 	void (*polled)(struct conet_net *n, const struct conet_polls *p);
+	bool (*look)(struct conet_net *n);	/* for frames, without a poll: were there any?  Or NULL */
 	void (*offload)(struct conet_net *n);	/* the ring's features have changed; or NULL */
 	void (*free)(struct conet_net *n);
 	bool outside;			/* its NAT, and so its forwards, are not this process's */
@@ -175,6 +176,7 @@ struct conet_net {
 	void *priv;			/* the link's */
 	struct conet_waiting *first, **last;	/* frames without room */
 	uint32_t waiting;		/* bytes of them */
+	bool talks;			/* solo: the guest has sent something, or something came */
 	bool owed;			/* a notice that its frames have been taken */
 	RING_IDX owed_from;		/* the first such answer */
 	uint64_t owed_until;		/* ms: then at the latest */

@@ -122,6 +122,16 @@ static bool conet_tap_frame(struct conet_net *n, struct conet_tap *t)
 	return true;
 }
 
+static bool conet_tap_look(struct conet_net *n)
+{
+	struct conet_tap *t = n->priv;
+	int got = 0;
+
+	while (!t->gone && got < CONET_TAP_BURST && conet_tap_room(n) && conet_tap_frame(n, t))
+		got++;
+	return got;
+}
+
 static void conet_tap_polled(struct conet_net *n, const struct conet_polls *p)
 {
 	struct conet_tap *t = n->priv;
@@ -133,8 +143,7 @@ static void conet_tap_polled(struct conet_net *n, const struct conet_polls *p)
 		t->gone = true;
 		return;
 	}
-	for (int i = 0; i < CONET_TAP_BURST && conet_tap_room(n) && conet_tap_frame(n, t); i++)
-		;
+	conet_tap_look(n);
 }
 
 /* The host may send large segments, and leave checksums blank, where the guest takes them. */
@@ -159,6 +168,7 @@ static const struct conet_link conet_tap_link = {
 	.input = conet_tap_input,
 	.fill = conet_tap_fill,
 	.polled = conet_tap_polled,
+	.look = conet_tap_look,
 	.offload = conet_tap_offload,
 	.free = conet_tap_free,
 };
@@ -167,6 +177,7 @@ static const struct conet_link conet_nic_link = {
 	.input = conet_nic_input,
 	.fill = conet_tap_fill,
 	.polled = conet_tap_polled,
+	.look = conet_tap_look,
 	.offload = conet_tap_offload,
 	.free = conet_tap_free,
 	.outside = true,

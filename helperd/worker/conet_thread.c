@@ -150,6 +150,7 @@ static bool conet_serve(struct conet_net *n)
 			return conet_ring_arm(&n->ring, n->first ? &n->first->p : NULL);
 		}
 		n->link->input(n, n->all->buffer, &p);
+		n->talks = true;
 	}
 	conet_flush(n);
 	conet_tell(n);
@@ -264,6 +265,22 @@ static void conet_solo_polled(void *arg)
 
 	conet_polled(c);
 	conet_serve_all(c);
+}
+
+bool wk_net_look(struct wk *w, bool reads)
+{
+	struct conet *c = w->net;
+	bool got = c && c->busy;
+
+	for (unsigned int i = 0; c && reads && i < c->count; i++) {
+		struct conet_net *n = &c->nets[i];
+
+		n->talks = n->talks && n->link->look && n->link->look(n);
+		got |= n->talks;
+	}
+	if (got)
+		conet_serve_all(c);
+	return c && c->busy;
 }
 
 /* ---- for the main thread ------------------------------------------------------------- */

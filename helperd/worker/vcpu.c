@@ -29,6 +29,7 @@
 #define WK_VCPU_TEXT	16384u
 #define WK_VCPU_LAZY_MS	3u
 #define WK_VCPU_NAP_US	1000u	/* a guest that waited longer last time will not wait in a nap */
+#define WK_VCPU_POLL_US	4000u	/* so long the loop waits for its turn, while there is work without it */
 
 struct wk_vcpu {
 	struct wk *w;
@@ -39,6 +40,7 @@ struct wk_vcpu {
 	uint32_t nraised;
 	uint64_t waits_from;		/* solo: us; 0: the guest does not wait */
 	bool brief;			/* solo: its last wait was */
+	uint64_t polled;		/* solo: us: the loop's last turn */
 	int pipe[2];
 	int woken;			/* atomic: a byte is in the pipe */
 	struct loop_timer later;
@@ -241,16 +243,15 @@ static uint64_t wk_vcpu_us(void)
 }
 
 /*
- * The loop is about to wait, for a guest that waits.  What ends that may be so near (the
- * answer of a disk, of a server next door) that going to sleep takes longer: then nap.
- * As the last wait was, so will this one be.
+ * The guest waits.  What ends that may be so near (the answer of a disk, of a server next
+ * door) that going to sleep takes longer: then nap.  As the last wait was, so will this
+ * one be.
  */
-static bool wk_vcpu_nap(void *arg)
+static bool wk_vcpu_nap(struct wk_vcpu *v, uint64_t us)
 {
-	struct wk_vcpu *v = arg;
 	struct co_vcpu_run run = { .detail = CO_RUN_NAP };
 
-	if (!v->waits_from || !v->brief || wk_vcpu_us() - v->waits_from > WK_VCPU_NAP_US)
+	if (!v->waits_from || !v->brief || us - v->waits_from > WK_VCPU_NAP_US)
 		return false;
 	return !dev_vcpu_run(v->w->vm, &run);
 }
@@ -311,15 +312,44 @@ bool wk_vcpu_raise(struct wk_vcpu *v, uint32_t port)
 	return true;
 }
 
+/*
+ * Disks and NICs are asked directly: a round of the loop, with a poll of all there is, costs
+ * the host more than most answers do.  true: the guest has got one, and the loop has had its
+ * turn not long ago.
+ */
+static bool wk_vcpu_look(struct wk_vcpu *v, bool *wait)
+{
+	uint64_t us = wk_vcpu_us();
+	bool busy;
+
+	wk_disks_look(v->w);
+	busy = wk_net_look(v->w, !*wait);
+	if (*wait && !busy && !v->nraised && wk_vcpu_nap(v, us)) {
+		*wait = false;
+		wk_disks_look(v->w);
+		wk_net_look(v->w, true);
+	}
+	if (v->nraised)
+		*wait = false;
+	return v->nraised && us - v->polled < WK_VCPU_POLL_US;
+}
+
 void wk_vcpu_serve(struct wk_vcpu *v)
 {
+	bool solo = v->w->solo;
+
 	while (!loop_quits(v->w->loop)) {
-		bool wait = !v->w->solo || !v->running || wk_vcpu_turn(v);
+		bool wait = !solo || !v->running || wk_vcpu_turn(v);
 
 		if (v->w->over)
 			return;
-
+		if (solo && v->running && wk_vcpu_look(v, &wait))
+			continue;
+		if (v->w->over)
+			return;
 		loop_once(v->w->loop, wait ? -1 : 0);
+		if (solo)
+			v->polled = wk_vcpu_us();
 	}
 }
 
@@ -355,8 +385,6 @@ struct wk_vcpu *wk_vcpu_new(struct wk *w)
 	v->w = w;
 	v->main = pthread_self();
 	w->solo = wk_vcpu_alone();
-	if (w->solo)
-		loop_nap(w->loop, wk_vcpu_nap, v);
 	loop_timer_init(&v->later, wk_vcpu_later, v);
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->room, NULL);

@@ -100,6 +100,7 @@ void wk_console_free(struct wk_console *c);
 /* block.c */
 int wk_disks_open(struct wk *w, struct err *e);		/* as the owner, before the sandbox closes */
 int wk_disks_serve(struct wk *w, struct err *e);	/* once xenstore is there */
+void wk_disks_look(struct wk *w);			/* at answers, before the loop would */
 void wk_disks_free(struct wk *w);
 
 /* agent.c: the agent inside the guest, on the second console; NULL: none made */
@@ -127,6 +128,9 @@ void wk_ready_free(struct wk_ready *r);
 /* conet.c */
 int wk_net_open(struct wk *w, struct err *e);	/* as the owner, before the sandbox closes */
 int wk_net_serve(struct wk *w, struct err *e);	/* once xenstore is there */
+/* Solo, what the loop would do later: the guest's frames go out, and with `reads` others come
+ * in from a NIC that is talked to.  true: there is more to do already. */
+bool wk_net_look(struct wk *w, bool reads);
 void wk_net_call(struct wk *w, const char *method, json_int_t id, const json_t *params);	/* port.* */
 
 /* sandbox_<os>.c */

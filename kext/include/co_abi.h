@@ -171,7 +171,9 @@ enum co_exit {
  *
  * SOLO: this very thread does, between calls, on a host where a second one could not
  * run anyway.  Notices are held until the guest's run ends by itself or by a host
- * interrupt; then the call returns, as CO_EXIT_EVENT.  CO_RUN_IDLE in detail says that
+ * interrupt; then the call returns, as CO_EXIT_EVENT: always if there are any, else
+ * where a descriptor of the caller's may have changed, and after a few ticks of the
+ * host's clock all the same, for the caller's timers.  CO_RUN_IDLE in detail says that
  * the guest waits: to run it is of no use before the handle polls as readable.  Going
  * in, ports[0..nports) are raised first, as by CO_EVENT.  A guest that waits, and for
  * which there is nothing, is not run: CO_RUN_STILL.

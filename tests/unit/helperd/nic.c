@@ -373,6 +373,37 @@ static void solo_silence(void)
 	solo = false;
 }
 
+/* What the loop would do later, done at once; nobody listens to a NIC that is silent. */
+static void solo_look(void)
+{
+	unsigned int before;
+
+	solo = true;
+	nic_up();
+	loop_once(half.loop, 0);
+	wire_build(false, PROTO_UDP, 10, "192.0.2.1");
+	before = notices();
+	say((struct virtio_net_hdr){ 0 });
+	CHECK(!wk_net_look(&half, true) && !rx->rsp_prod, "%u", rx->rsp_prod);
+	loop_once(half.loop, 20000);
+	CHECK(rx->rsp_prod == 1, "%u", rx->rsp_prod);
+	__atomic_store_n(&rx->rsp_event, 2, __ATOMIC_SEQ_CST);
+
+	post(wire, wire_len);
+	notify();
+	CHECK(!wk_net_look(&half, false) && tx->rsp_prod == 1 && hear(nic, 0), "%u", tx->rsp_prod);
+	say((struct virtio_net_hdr){ 0 });
+	say((struct virtio_net_hdr){ 0 });
+	CHECK(!wk_net_look(&half, false) && rx->rsp_prod == 1, "%u", rx->rsp_prod);
+	CHECK(!wk_net_look(&half, true) && rx->rsp_prod == 3, "%u", rx->rsp_prod);
+	CHECK(notices() == before + 2, "%u", notices() - before);
+	CHECK(!wk_net_look(&half, true));		/* silent again */
+	say((struct virtio_net_hdr){ 0 });
+	CHECK(!wk_net_look(&half, true) && rx->rsp_prod == 3, "%u", rx->rsp_prod);
+	nic_down();
+	solo = false;
+}
+
 /* ---- a true one ------------------------------------------------------------------------- */
 
 /* The other end of a new tap device, as QEMU has it; -1: this machine lets nobody make one. */
@@ -445,6 +476,7 @@ int main(void)
 	RUN(silence);
 	RUN(full_ring);
 	RUN(solo_silence);
+	RUN(solo_look);
 	RUN(macvtap);
 	/* The threads of the networks still run: no leak is looked for behind them. */
 	fflush(stdout);
