@@ -55,7 +55,7 @@ enum frame_type {
 	FRAME_END,		/* host: nobody listens any more, end it */
 	FRAME_EXIT,		/* guest: u8 1 if by a signal, u8 code or signal; the session is over */
 	FRAME_PROBE,		/* host: u16 port, u32 ms, the expected beginning */
-	FRAME_PROBED,		/* guest: u8 1 if as expected, and why not as text */
+	FRAME_PROBED,		/* guest: u8 1 if as expected, and why not as text (its port is known) */
 	FRAME_LANE,		/* guest: it fetches DATA and EOF from xenstore, from now on */
 	FRAME_FETCH,		/* host: some wait there */
 	FRAME_TYPES

@@ -61,12 +61,12 @@ static void probe_connect(struct probe *p)
 		return;
 	if (!p->six) {
 		p->six = true;
-		snprintf(p->why, sizeof(p->why), "port %u: %s", p->port, strerror(errno));
+		snprintf(p->why, sizeof(p->why), "%s", strerror(errno));
 		probe_connect(p);
 		return;
 	}
 	if (!p->why[0])
-		snprintf(p->why, sizeof(p->why), "port %u: %s", p->port, strerror(errno));
+		snprintf(p->why, sizeof(p->why), "%s", strerror(errno));
 	probe_done(p, false);
 }
 
@@ -109,9 +109,9 @@ static void probe_read(struct probe *p)
 		shown[i] = p->got[i] < 0x20 || p->got[i] > 0x7e ? '?' : (char)p->got[i];
 	shown[len] = 0;
 	if (n > 0 || p->have)
-		snprintf(p->why, sizeof(p->why), "port %u answers \"%s\"", p->port, shown);
+		snprintf(p->why, sizeof(p->why), "it answers \"%s\"", shown);
 	else
-		snprintf(p->why, sizeof(p->why), "port %u: %s", p->port,
+		snprintf(p->why, sizeof(p->why), "%s",
 			 n < 0 ? strerror(errno) : "the service closed the connection");
 	probe_done(p, false);
 }
@@ -134,7 +134,7 @@ static void probe_ready(struct probe *p)
 		return;
 	}
 	if (!p->why[0])
-		snprintf(p->why, sizeof(p->why), "port %u: %s", p->port, strerror(err));
+		snprintf(p->why, sizeof(p->why), "%s", strerror(err));
 	if (p->six) {
 		probe_done(p, false);
 		return;
@@ -164,7 +164,7 @@ void probe_run(const struct agent_polls *polls)
 		if (p->used && p->poll >= 0 && polls->fds[p->poll].revents)
 			probe_ready(p);
 		if (p->used && agent_now() >= p->due) {
-			snprintf(p->why, sizeof(p->why), "port %u: %s in time", p->port,
+			snprintf(p->why, sizeof(p->why), "%s in time",
 				 p->connected ? "nothing was said" : "no connection");
 			probe_done(p, false);
 		}
