@@ -12,7 +12,9 @@ exec </dev/ttyS1 >/dev/ttyS1 2>&1
 stty raw -echo
 cd /tmp
 echo "<ready>"
-while IFS= read -r line; do
+# Not by read: a child that ends in the middle of a line makes busybox's begin it
+# again, without what it has read.
+while line=$(head -n 1) && [ -n "$line" ]; do
 	eval "$line"
 	echo "<rc $?>"
 done
