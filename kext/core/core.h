@@ -82,14 +82,23 @@ struct co_vm {
 	struct mon_vm *mon;
 	struct mon_trace *ring;
 	struct co_os_wait *notified;	/* who polls the handle sleeps here */
+	u64 looked;			/* co_os_news when CO_EVENTS returned */
 	u64 time_checked;		/* TSC of the last look at the host's clock */
 	struct co_vcpu vcpu;		/* one in this build; arrays come with more */
+};
+
+/* How a monitor rings at the CPU that its own is not: a local APIC's command (os/). */
+struct co_bell {
+	u64 hfn;
+	u32 to, how;
 };
 
 /* What is the same for every VM: found once when the kext loads. */
 struct co_host {
 	u32 protect, user_view, measure;
 	u32 la57, has_xsave, has_debugctl, has_pebs, has_rtit;
+	u32 guest_cpu;			/* one of two, where guests run and nothing else; or CO_NO_CPU */
+	struct co_bell bell;		/* if so: to the other */
 	u64 xcr0_mask, phys_mask;
 	u64 obstacles, features;
 	u32 fpu_bytes;
@@ -139,6 +148,7 @@ void co_cpu_barriers(int which);		/* -1 as the CPU needs, 0 none, 1 all */
 int co_event_raise(struct co_vm *vm, u32 port);
 int co_event_ready(struct co_vm *vm);		/* is the handle readable?  never sleeps */
 u32 co_event_take(struct co_vm *vm, u32 lazy, u32 *ports);	/* CO_RUN_PORTS at most */
+int co_event_serve(struct co_vm *vm, struct co_events *e);	/* CO_EVENTS */
 
 /* timer.c */
 void co_time_start(struct co_vm *vm);

@@ -91,10 +91,7 @@ static int on_vm(struct co_vm *vm, void *os_file, u32 command, union call *c)
 	case CO_EVENT:
 		return co_event_raise(vm, c->event.port);
 	case CO_EVENTS:
-		if (c->events.lazy >= CO_MAX_PORTS)
-			return -CO_EINVAL;
-		c->events.nports = co_event_take(vm, c->events.lazy, c->events.ports);
-		return 0;
+		return co_event_serve(vm, &c->events);
 	case CO_VM_STATUS:
 		co_vm_status(vm, &c->status);
 		return 0;

@@ -11,7 +11,8 @@ int co_event_raise(struct co_vm *vm, u32 port)
 		return -CO_EINVAL;
 	__sync_fetch_and_or(&vm->mon->inbox[port / 64], 1ull << (port & 63));
 	__sync_fetch_and_or(&vm->mon->inbox_summary, 1ull << (port / 64));
-	co_vcpu_kick(&vm->vcpu);
+	if (!vm->mon->awake)
+		co_vcpu_kick(&vm->vcpu);
 	return 0;
 }
 
@@ -62,4 +63,52 @@ u32 co_event_take(struct co_vm *vm, u32 lazy, u32 *ports)
 		words &= words - 1;
 	}
 	return n;
+}
+
+/* ---- the caller on one CPU, the guest on the other ---------------------------------- */
+
+#define GRACE_NS	100000		/* so long a guest may be on its way to idle */
+
+static int stirs(void *arg)
+{
+	struct co_vm *vm = arg;
+
+	return co_event_ready(vm) || vm->killed || vm->state != CO_VM_RUNNING;
+}
+
+/*
+ * What the caller has raised is found by a guest that goes idle, or makes a hypercall; one
+ * that only computes is interrupted for it.
+ */
+static void delivered(struct co_vm *vm)
+{
+	u64 from = co_time_now(vm);
+
+	while (vm->mon->inbox_summary && !vm->mon->spinning && !stirs(vm) && co_os_news() == vm->looked) {
+		if (co_time_now(vm) - from < GRACE_NS)
+			continue;
+		co_vcpu_kick(&vm->vcpu);
+		return;
+	}
+}
+
+int co_event_serve(struct co_vm *vm, struct co_events *e)
+{
+	struct mon_vm *mon = vm->mon;
+	u32 was;
+
+	if (e->lazy >= CO_MAX_PORTS || e->mode > CO_EVENTS_NAP)
+		return -CO_EINVAL;
+	if (e->mode && co_host.guest_cpu == CO_NO_CPU)
+		return -CO_EINVAL;
+	was = __atomic_exchange_n(&mon->awake, e->mode != CO_EVENTS_ALL, __ATOMIC_SEQ_CST);
+	if (e->mode == CO_EVENTS_NAP) {
+		delivered(vm);
+		co_os_nap(vm->looked, stirs, vm, &mon->napping);
+	} else if (was && e->mode == CO_EVENTS_ALL && mon->inbox_summary) {
+		co_vcpu_kick(&vm->vcpu);
+	}
+	vm->looked = co_os_news();
+	e->nports = co_event_take(vm, e->lazy, e->ports);
+	return 0;
 }

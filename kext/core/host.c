@@ -58,6 +58,7 @@ int co_core_start(u32 protect, int user_view)
 		to[i] = (char)co_monitor_image[i];
 	co_host.header = co_host.text.va;
 	co_host.protect = protect;
+	co_host.guest_cpu = CO_NO_CPU;
 	co_cpu_probe();
 	if (user_view >= 0) {
 		co_host.features &= ~(u64)CO_FEATURE_USER_VIEW;

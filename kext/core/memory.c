@@ -14,6 +14,8 @@
 #define P_RW	2ull
 #define P_A	0x20ull
 #define P_D	0x40ull
+#define P_PWT	(1ull << 3)
+#define P_PCD	(1ull << 4)
 #define P_NX	(1ull << 63)
 #define P_ADDR	0x000ffffffffff000ull
 #define TABLE	(P_P | P_RW | P_A)
@@ -218,6 +220,8 @@ static int build_vcpu(struct co_vm *vm, struct co_vcpu *v)
 	int ret;
 
 	ret = map_block(vm, MON_GATE, &v->gate, 0, MON_GATE_PAGES, DATA);
+	if (!ret && co_host.guest_cpu != CO_NO_CPU)
+		ret = map(vm, MON_APIC, co_host.bell.hfn, DATA | P_PCD | P_PWT);
 	if (!ret)
 		ret = map_block(vm, MON_VCPU, &v->state, 0, MON_VCPU_PAGES, DATA);
 	if (!ret)
@@ -303,6 +307,8 @@ int co_memory_build(struct co_vm *vm)
 	vm->mon->la57 = co_host.la57;
 	vm->mon->vcpus = 1;
 	vm->mon->has_xsave = co_host.has_xsave;
+	vm->mon->bell_to = co_host.bell.to;
+	vm->mon->bell_how = co_host.bell.how;
 	vm->mon->xcr0_mask = co_host.xcr0_mask;
 	return build_vcpu(vm, &vm->vcpu);
 }

@@ -8,6 +8,7 @@
  */
 #include "core.h"
 
+#define SPIN_US	1000u		/* a little more than the answer of a server next door takes */
 #define TICKS	4		/* of two clocks, the host's and the guest's: 8 to 16 ms */
 
 static u64 rdtsc(void)
@@ -109,6 +110,9 @@ void co_vcpu_kick(struct co_vcpu *v)
 	u32 cpu;
 
 	barrier_full();
+	/* One that waits in the monitor looks by itself; to end it that must be left. */
+	if (v->vm->mon->spinning && !v->vm->killed)
+		return;
 	cpu = v->cpu;
 	if (cpu != CO_NO_CPU)
 		co_os_kick(cpu);
@@ -137,6 +141,12 @@ static void park(struct co_vcpu *v)
 		v->parked = 0;
 }
 
+/* Idle, it may wait in the monitor: it takes this CPU from nobody. */
+static int may_spin(struct co_vcpu *v)
+{
+	return v->cpu == co_host.guest_cpu && !v->vm->mon->solo && co_os_alone();
+}
+
 /*
  * TOUR 7: One trip into the guest world and back, then whatever the host is owed:
  * the interrupt that ended it is raised again in the host's own IDT.
@@ -154,6 +164,7 @@ static u32 pass(struct co_vcpu *v)
 		co_os_world_leave();
 		return MON_EXIT_NONE;
 	}
+	v->vm->mon->spin = may_spin(v) ? co_os_tsc_khz() * SPIN_US / 1000 : 0;
 	start = rdtsc();
 	co_cpu_pass(v);
 	v->run_tsc += rdtsc() - start;
@@ -213,7 +224,6 @@ static int solo(const struct co_vcpu_run *r)
  */
 static int nothing_new(struct co_vcpu *v)
 {
-	co_os_yield();
 	return !co_event_ready(v->vm) && co_os_news() == v->looked && ++v->ticks < TICKS;
 }
 
@@ -225,13 +235,12 @@ static u32 handle(struct co_vcpu *v, u32 why, struct co_vcpu_run *r)
 
 	if (r->detail == CO_RUN_ON && co_event_ready(vm))
 		co_os_wait_wake(vm->notified);
-	co_timer_arm(v);
+	if (why != MON_EXIT_IRQ || !vm->mon->spin)	/* or else: at the next tick */
+		co_timer_arm(v);
 	switch (why) {
 	case MON_EXIT_IRQ:
-		if (solo(r))
-			return nothing_new(v) ? CO_EXIT_NONE : CO_EXIT_EVENT;
 		co_os_yield();
-		return CO_EXIT_NONE;
+		return solo(r) && !nothing_new(v) ? CO_EXIT_EVENT : CO_EXIT_NONE;
 	case MON_EXIT_NMI:
 	case MON_EXIT_MC:
 	case MON_EXIT_YIELD:
@@ -278,7 +287,7 @@ static int rests(struct co_vcpu *v, const struct co_vcpu_run *r)
 	if (!v->parked || runnable(v))
 		return 0;
 	if (r->detail == CO_RUN_NAP)
-		co_os_nap(v->looked, runnable, v);
+		co_os_nap(v->looked, runnable, v, &v->vm->mon->napping);
 	return !runnable(v);
 }
 
@@ -314,6 +323,8 @@ int co_vcpu_run(struct co_vm *vm, struct co_vcpu_run *r)
 	v->ticks = 0;
 	/* Its caller cannot serve while the guest runs: a notice costs no passage. */
 	vm->mon->solo = (u32)solo(r);
+	if (asked == CO_RUN_ON && co_host.guest_cpu != CO_NO_CPU)
+		co_os_move(co_host.guest_cpu);
 	if (!ret && r->exit == CO_EXIT_NONE && !vm->killed)
 		ret = co_memory_refresh(v);
 	while (!ret && r->exit == CO_EXIT_NONE) {

@@ -151,6 +151,7 @@ void co_vm_status(struct co_vm *vm, struct co_vm_status *s)
 
 	s->state = vm->state;
 	s->shutdown_reason = vm->shutdown_reason;
+	s->guest_cpu = co_host.guest_cpu;
 	s->ram_pages = vm->ram_pages;
 	s->overhead_pages = vm->overhead_pages;
 	s->shadow_pages = vm->mon->pool_pages;

@@ -31,7 +31,7 @@ typedef int co_s32; typedef long long co_s64;
 #endif
 #endif
 
-#define CO_ABI_VERSION 4u
+#define CO_ABI_VERSION 5u
 
 enum co_error {
 	CO_OK = 0,
@@ -167,7 +167,8 @@ enum co_exit {
  * co_vcpu_run.detail, in, one of these or 0.
  *
  * ON: another thread serves the devices.  The guest's notices do not end the call,
- * CO_EVENTS has them.
+ * CO_EVENTS has them.  On a host with a CPU for guests (co_vm_status.guest_cpu) the thread
+ * is moved there.
  *
  * SOLO: this very thread does, between calls, on a host where a second one could not
  * run anyway.  Notices are held until the guest's run ends by itself or by a host
@@ -216,12 +217,24 @@ struct co_event {			/* raise a port in the guest; any thread */
  * it is taken, further notices cost the guest nothing.  `lazy` is a port whose
  * notices may wait: when this call brings it, it is not announced again before the
  * next call, which the caller promises to make soon.
+ *
+ * Two modes more, on a host with a CPU for guests (elsewhere -CO_EINVAL), for a caller
+ * that serves on the other one.  SOON: it calls again in a moment; until then notices only
+ * wait, and what it raises waits for the guest to look, as one does that has gone idle.
+ * NAP: first it waits here, for a notice or this CPU's next interrupt, or for neither if
+ * one has come since the last call returned, when the caller began to look what they
+ * brought: not beyond the host's next tick, because the CPU only halts.
  */
+#define CO_EVENTS_ALL	0u
+#define CO_EVENTS_SOON	1u
+#define CO_EVENTS_NAP	2u
+
 struct co_events {
 	co_u32 size;
 	co_s32 result;
 	co_u32 lazy;			/* 0: none */
-	co_u32 nports;
+	co_u32 mode;			/* CO_EVENTS_... */
+	co_u32 nports, pad;
 	co_u32 ports[CO_RUN_PORTS];
 };
 
@@ -258,6 +271,7 @@ struct co_vm_status {
 	co_s32 result;
 	co_u32 state;			/* enum co_vm_state */
 	co_u32 shutdown_reason;
+	co_u32 guest_cpu, pad;		/* which CPU guests have to themselves; ~0: none */
 	co_u64 ram_pages, overhead_pages;
 	co_u64 shadow_pages, shadow_used;
 	struct co_counters counters;
@@ -297,11 +311,11 @@ _Static_assert(sizeof(struct co_vm_map) == 40, "co_vm_map");
 _Static_assert(sizeof(struct co_vm_set) == 48, "co_vm_set");
 _Static_assert(sizeof(struct co_vcpu_run) == 264, "co_vcpu_run");
 _Static_assert(sizeof(struct co_event) == 16, "co_event");
-_Static_assert(sizeof(struct co_events) == 256, "co_events");
+_Static_assert(sizeof(struct co_events) == 264, "co_events");
 _Static_assert(sizeof(struct co_vm_kill) == 168, "co_vm_kill");
 _Static_assert(sizeof(struct co_counters) == 168, "co_counters");
 _Static_assert(sizeof(struct co_trace_entry) == 48, "co_trace_entry");
-_Static_assert(sizeof(struct co_vm_status) == 376, "co_vm_status");
+_Static_assert(sizeof(struct co_vm_status) == 384, "co_vm_status");
 _Static_assert(sizeof(struct co_trace) == 24, "co_trace");
 
 #endif

@@ -81,6 +81,7 @@
 #define MON_VM_PAGES	8
 #define MON_TRACE	(MON_VM + 0x10000)		/* struct mon_trace ring */
 #define MON_TRACE_PAGES	8
+#define MON_APIC	(MON_VM + 0x20000)		/* the host's local APIC, if there is a guest_cpu */
 
 /* Selectors: page 14 of every guest-world GDT, in Xen's places where Xen has one. */
 #define MON_CS		0xe008
@@ -218,6 +219,14 @@ struct mon_vm {
 	volatile co_u64 outbox[64];
 	volatile co_u32 lazy_port;	/* host half: not announced for now */
 	co_u32 solo;			/* host half: notices, and most timers, wait for the next exit */
+
+	/* A CPU for guests: an idle one waits in the monitor, and who serves it elsewhere. */
+	co_u64 spin;			/* host half: TSC ticks that it may wait; 0: outside, at once */
+	volatile co_u32 spinning;	/* monitor: it waits, and looks into the inbox */
+	volatile co_u32 awake;		/* host half: notices are looked for soon */
+	volatile co_u32 napping;	/* host half: but its CPU halts, ring */
+	co_u32 bell_to, bell_how;	/* host half: the APIC's command that rings there */
+	co_u32 pad2;
 
 	/* the monitor's */
 	co_u64 lock;			/* laid out for several vCPUs */

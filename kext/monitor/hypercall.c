@@ -460,5 +460,7 @@ void mon_hypercall(struct mon_frame *f)
 		f->rax = multicall(f, f->rdi, (u32)f->rsi);
 	else
 		f->rax = do_hypercall(f, op, f->rdi, f->rsi, f->rdx);
+	if (VM->spin && VM->inbox_summary)	/* nobody kicks for these, for a while */
+		mon_event_inbox();
 	mon_leave(f);
 }

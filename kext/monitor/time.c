@@ -86,11 +86,11 @@ s64 mon_timer_set(u64 deadline)
 	if (V->armed_ns && V->armed_ns <= deadline)
 		return 0;
 	/*
-	 * On a host's only CPU its tick ends our run every few milliseconds, when the host
-	 * half looks at the deadline too: a guest that sets its tick and goes idle a moment
-	 * later pays no passage for it.
+	 * On a host's only CPU, and on one for guests, the host's tick ends our run every few
+	 * milliseconds, when the host half looks at the deadline too: a guest that sets its
+	 * tick and goes idle a moment later pays no passage for it.
 	 */
-	if (VM->solo && deadline - now > TIMER_SOON_NS)
+	if ((VM->solo || VM->spin) && deadline - now > TIMER_SOON_NS)
 		return 0;
 	COUNT(timer_exits);
 	mon_exit(MON_EXIT_TIMER);

@@ -89,9 +89,13 @@ co_u64 co_os_news(void);
 
 /* Halt this CPU until an interrupt, if there were no news `since`; not at all when
  * done(arg) is true, where another thread wants the CPU, or where an interrupt on another
- * one could be what is waited for. */
-void co_os_nap(co_u64 since, int (*done)(void *), void *arg);
+ * one could be what is waited for.  *napping is 1 from before the last look at done. */
+void co_os_nap(co_u64 since, int (*done)(void *), void *arg, volatile co_u32 *napping);
 void co_os_kick(co_u32 cpu);			/* make that CPU take an interrupt; never sleeps */
+
+/* Where guests have a CPU to themselves (core.h, guest_cpu): */
+int co_os_alone(void);				/* does no other thread want this CPU?  never sleeps */
+void co_os_move(co_u32 cpu);			/* run this thread there from now on */
 
 /* Make this CPU take an NMI: one that the monitor met and could only note.  `int 2`
  * would not do, because it does not block the next one. */

@@ -3,7 +3,7 @@
  * codom: one guest from a kernel ELF and an initrd, with nothing between the
  * device and the builder.  No libc, no worker: what fails here is the engine.
  *
- *	codom [-q] [-t] [-e] [-n NAME] KERNEL.elf INITRD|- [MEM_MIB [CMDLINE...]]
+ *	codom [-q] [-t] [-e] [-p] [-n NAME] KERNEL.elf INITRD|- [MEM_MIB [CMDLINE...]]
  *
  * -q prints no counters, -t always dumps the trace ring, -n names the VM, -e has the
  * guest's notices polled for by a second process, as the worker does (Linux only).
@@ -45,12 +45,12 @@ struct options {
 	const char *kernel, *initrd, *name;
 	co_u64 mib;
 	char cmdline[MAX_GUEST_CMDLINE];
-	int quiet, trace, events;
+	int quiet, trace, events, pair;
 };
 
 #ifndef __APPLE__
 /* The second process: sleeps on the handle, takes what was notified, until the VM ends. */
-static void serve_events(void)
+static void serve_events(int pair)
 {
 	struct co_vm_map map = { .size = sizeof(map), .pages = 1, .writable = 1, .gfn = ring_gfn };
 	struct co_event ev = { .size = sizeof(ev), .port = CO_PORT_CONSOLE };
@@ -60,9 +60,9 @@ static void serve_events(void)
 
 	must(vm_fd, CO_VM_MAP, &map, "CO_VM_MAP");
 	do {
-		struct co_events e = { .size = sizeof(e) };
+		struct co_events e = { .size = sizeof(e), .mode = pair ? CO_EVENTS_NAP : CO_EVENTS_ALL };
 
-		wakes += sys(SYS_POLL, (long)&ready, 1, 100, 0, 0, 0) == 1;
+		wakes += pair || sys(SYS_POLL, (long)&ready, 1, 100, 0, 0, 0) == 1;
 		must(vm_fd, CO_EVENTS, &e, "CO_EVENTS");
 		taken += e.nports;
 		if (drain((void *)map.address))
@@ -79,14 +79,14 @@ static void serve_events(void)
 	quit(0);
 }
 
-static void second_process(void)
+static void second_process(int pair)
 {
 	long pid = sys(SYS_FORK, 0, 0, 0, 0, 0, 0);
 
 	if (pid < 0)
 		die("-e", "no second process");
 	if (!pid)
-		serve_events();
+		serve_events(pair);
 }
 #endif
 
@@ -112,6 +112,7 @@ static void parse(struct options *o, char **argv)
 		case 't': o->trace = 1; break;
 #ifndef __APPLE__
 		case 'e': o->events = 1; break;
+		case 'p': o->events = o->pair = 1; break;
 #endif
 		case 'n':
 			if (argv[1]) {
@@ -163,7 +164,7 @@ __attribute__((used, noreturn)) void codom_main(long *stack)
 	ring = build(&d);
 #ifndef __APPLE__
 	if (o.events)
-		second_process();
+		second_process(o.pair);
 #endif
 	status = run(ring, o.events ? CO_RUN_ON : 0);
 #ifndef __APPLE__

@@ -10,6 +10,8 @@ export interface GuestOptions {
   append?: string;
   /** The guest's notices go to a second process that polls, as with the worker. */
   polled?: boolean;
+  /** Or to one that halts its CPU until they come: the host has another for guests. */
+  paired?: boolean;
 }
 
 /** A host with everything that codom needs for these guest kernels. */
@@ -33,9 +35,9 @@ export async function hostWithGuests(
 
 /** The command line that runs a Linux guest to its end. */
 export function codom(options: GuestOptions): string {
-  const { kernel = "6.1-cloud", memory = 192, append = "", polled } = options;
+  const { kernel = "6.1-cloud", memory = 192, append = "", polled, paired } = options;
   return `/codom ${
-    polled ? "-e" : ""
+    paired ? "-p" : polled ? "-e" : ""
   } /${kernel}.elf /${kernel}.initrd ${memory} console=hvc0 quiet panic=-1 ${append}`;
 }
 

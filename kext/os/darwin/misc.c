@@ -86,9 +86,21 @@ co_u64 co_os_news(void)
 }
 
 /* A kext has no business halting XNU's CPUs: threads wait as threads do. */
-void co_os_nap(co_u64 since, int (*done)(void *), void *arg)
+void co_os_nap(co_u64 since, int (*done)(void *), void *arg, volatile co_u32 *napping)
 {
 	(void)since;
 	(void)done;
 	(void)arg;
+	(void)napping;
+}
+
+/* Nor can it keep XNU's threads from one. */
+int co_os_alone(void)
+{
+	return 0;
+}
+
+void co_os_move(co_u32 cpu)
+{
+	(void)cpu;
 }

@@ -38,6 +38,8 @@ void fake_signal(int pending);		/* a signal waits for every thread */
 void fake_nap(void (*fn)(void));	/* what a nap's interrupt does; NULL: nobody naps */
 co_u64 fake_naps(void);
 void fake_device(void);			/* interrupts */
+void fake_alone(int yes);		/* nobody else wants this CPU; 0 after fake_reset */
+co_u32 fake_moved(void);		/* the CPU that a thread was moved to last */
 co_u64 fake_kicks(void);
 co_u64 fake_nmis(void);			/* sent to the CPU itself */
 unsigned int fake_interrupt(void);	/* the vector that was raised again last; 0: none */

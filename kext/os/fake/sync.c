@@ -15,6 +15,8 @@ static pthread_t runner;
 static int runs;
 static co_u64 now = 1000000000, kicks, nmis, interrupts, naps;
 static void (*in_nap)(void);
+static int alone;
+static co_u32 moved;
 static int stable = 1;
 static volatile int signalled;
 static __thread int in_world;
@@ -316,14 +318,37 @@ co_u64 co_os_news(void)
 	return interrupts;
 }
 
-void co_os_nap(co_u64 since, int (*done)(void *), void *arg)
+void co_os_nap(co_u64 since, int (*done)(void *), void *arg, volatile co_u32 *napping)
 {
 	may_sleep();
+	*napping = 1;
 	if (interrupts == since && !done(arg) && in_nap) {
 		naps++;
 		interrupts++;
 		in_nap();
 	}
+	*napping = 0;
+}
+
+int co_os_alone(void)
+{
+	return alone;
+}
+
+void fake_alone(int yes)
+{
+	alone = yes;
+}
+
+void co_os_move(co_u32 cpu)
+{
+	may_sleep();
+	moved = cpu;
+}
+
+co_u32 fake_moved(void)
+{
+	return moved;
 }
 
 void fake_nap(void (*fn)(void))
@@ -363,4 +388,5 @@ void fake_sync_reset(void)
 	signalled = 0;
 	stable = 1;
 	kicks = nmis = 0;
+	alone = 0;
 }

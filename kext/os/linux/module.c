@@ -31,6 +31,10 @@ static bool measure;
 module_param(measure, bool, 0444);
 MODULE_PARM_DESC(measure, "count how long interrupts are off at most (costs two reads of the TSC an entry)");
 
+static int guest_cpu = -1;
+module_param(guest_cpu, int, 0444);
+MODULE_PARM_DESC(guest_cpu, "one of two CPUs that is for guests alone, where idle ones spin: -1 (default), 0, 1");
+
 static long to_errno(int ret)
 {
 	switch (ret) {
@@ -135,6 +139,15 @@ static int __init start(void)
 	if (co_core_start(mode, view))
 		return -ENOMEM;
 	co_host.measure = measure;
+	if (guest_cpu >= 0) {
+		ret = co_linux_guest_cpu((u32)guest_cpu);
+		if (ret) {
+			pr_err("colinux: guest_cpu=%d: %s\n", guest_cpu, ret == -EINVAL ?
+			       "it takes a host of two CPUs, 0 and 1" : "the APIC is in x2APIC mode (nox2apic)");
+			co_core_stop();
+			return ret;
+		}
+	}
 	if (strcmp(barriers, "auto"))
 		co_cpu_barriers(!strcmp(barriers, "on"));
 	if (boot_cpu_has(X86_FEATURE_PTI))

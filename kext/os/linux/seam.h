@@ -12,6 +12,7 @@ extern const struct file_operations co_vm_fops;
 
 int co_linux_ram_mmap(struct file *file, struct vm_area_struct *vma, struct co_os_ram *ram);
 int co_linux_world_init(void);
+int co_linux_guest_cpu(co_u32 cpu);	/* 0, or an errno: why guests cannot have it to themselves */
 wait_queue_head_t *co_linux_wait_head(struct co_os_wait *w);
 
 #endif

@@ -107,9 +107,10 @@ static void interrupted(void)
 	xnu_end_task(0);
 	co_os_yield();
 	news = co_os_news();
-	while (co_os_news() == news)	/* every look is one */
-		;
-	co_os_nap(0, NULL, NULL);
+	co_os_nap(0, NULL, NULL, NULL);	/* not at all */
+	CHECK(co_os_news() != news);	/* every look is one */
+	CHECK(!co_os_alone());
+	co_os_move(0);
 }
 
 /* ---- mutex, wait -------------------------------------------------------------------------- */
