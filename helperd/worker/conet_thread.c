@@ -7,7 +7,8 @@
  * Called by conet.c, whose port handler wakes it: a disk request never waits
  * for a frame, nor the vCPU for either.
  *
- * A solo worker (vcpu.c) does the same in its loop, without the thread.
+ * A worker that is solo, or one of a pair (vcpu.c), does the same in its loop, without the
+ * thread.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -275,12 +276,22 @@ bool wk_net_look(struct wk *w, bool reads)
 	for (unsigned int i = 0; c && reads && i < c->count; i++) {
 		struct conet_net *n = &c->nets[i];
 
-		n->talks = n->talks && n->link->look && n->link->look(n);
+		/* On a CPU of its own it can afford to ask who has said nothing yet. */
+		n->talks = (n->talks || w->pair) && n->link->look && n->link->look(n);
 		got |= n->talks;
 	}
 	if (got)
 		conet_serve_all(c);
 	return c && c->busy;
+}
+
+bool wk_net_polled(struct wk *w)
+{
+	bool polled = false;
+
+	for (unsigned int i = 0; w->net && i < w->net->count; i++)
+		polled |= !w->net->nets[i].link->look;
+	return polled;
 }
 
 /* ---- for the main thread ------------------------------------------------------------- */
@@ -310,7 +321,7 @@ int conet_thread_start(struct conet *c, struct err *e)
 {
 	int err;
 
-	if (c->w->solo) {
+	if (c->w->solo || c->w->pair) {
 		loop_extra(c->w->loop, conet_solo_fill, conet_solo_polled, c);
 		return 0;
 	}

@@ -9,6 +9,10 @@
  * Solo, where the process has one CPU: two threads would only wait for each other, at
  * four switches for each thing that the guest asks.  The main thread runs the guest
  * until it waits or the host's interrupts want something, and the loop in between.
+ *
+ * As a pair, where the host has one CPU for guests and one for all else: the guest's
+ * thread has the former, and leaves it for nothing that is quick.  The main thread, on the
+ * other, looks for notices and answers as long as there are some, and halts in between.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,6 +33,7 @@
 #define WK_VCPU_TEXT	16384u
 #define WK_VCPU_LAZY_MS	3u
 #define WK_VCPU_NAP_US	1000u	/* a guest that waited longer last time will not wait in a nap */
+#define WK_VCPU_AWAKE_US	2000u	/* pair: so long it looks on when there was nothing */
 #define WK_VCPU_POLL_US	4000u	/* so long the loop waits for its turn, while there is work without it */
 
 struct wk_vcpu {
@@ -40,7 +45,9 @@ struct wk_vcpu {
 	uint32_t nraised;
 	uint64_t waits_from;		/* solo: us; 0: the guest does not wait */
 	bool brief;			/* solo: its last wait was */
-	uint64_t polled;		/* solo: us: the loop's last turn */
+	uint64_t polled;		/* us: the loop's last turn */
+	bool found;			/* pair: something, in the last look */
+	uint64_t active;		/* pair: us: when it last found something */
 	int pipe[2];
 	int woken;			/* atomic: a byte is in the pipe */
 	struct loop_timer later;
@@ -159,25 +166,26 @@ static void wk_vcpu_ports(struct wk_vcpu *v, const co_u32 *ports, uint32_t n)
 }
 
 /*
- * TOUR 16: Ports that the guest notified, for the devices.  Linux writes its console
- * in pieces of 16 bytes, each with a notice: after one, the next ones find us by the
- * timer, many at a time.
+ * TOUR 16: Ports that the guest notified, for the devices; were there any?  Linux writes
+ * its console in pieces of 16 bytes, each with a notice: after one, the next ones find us
+ * by the timer, many at a time.
  */
-static void wk_vcpu_events(struct wk_vcpu *v)
+static bool wk_vcpu_events(struct wk_vcpu *v, uint32_t mode)
 {
-	struct co_events e = { .lazy = CO_PORT_CONSOLE };
+	struct co_events e = { .lazy = CO_PORT_CONSOLE, .mode = mode };
 
 	if (v->w->over || dev_events(v->w->vm, &e))
-		return;
+		return false;
 	for (uint32_t i = 0; i < e.nports && i < CO_RUN_PORTS; i++)
 		if (e.ports[i] == CO_PORT_CONSOLE && !v->later.armed)
 			loop_timer_start(v->w->loop, &v->later, WK_VCPU_LAZY_MS);
 	wk_vcpu_ports(v, e.ports, e.nports);
+	return e.nports;
 }
 
 static void wk_vcpu_later(void *arg)
 {
-	wk_vcpu_events(arg);
+	wk_vcpu_events(arg, CO_EVENTS_ALL);
 }
 
 static void wk_vcpu_notified(void *arg, short revents)
@@ -185,8 +193,8 @@ static void wk_vcpu_notified(void *arg, short revents)
 	struct wk_vcpu *v = arg;
 
 	(void)revents;
-	if (!v->w->solo)	/* or else the next turn finds them */
-		wk_vcpu_events(v);
+	if (!v->w->solo && !v->w->pair)	/* or else the next turn finds them */
+		wk_vcpu_events(v, CO_EVENTS_ALL);
 }
 
 /* What the thread brought out: text, or its end (true). */
@@ -306,6 +314,8 @@ static bool wk_vcpu_turn(struct wk_vcpu *v)
 
 bool wk_vcpu_raise(struct wk_vcpu *v, uint32_t port)
 {
+	if (v->w->pair)
+		v->found = true;
 	if (!v->running || !v->w->solo || v->nraised == CO_RUN_PORTS || !pthread_equal(v->main, pthread_self()))
 		return false;
 	v->raised[v->nraised++] = port;
@@ -334,23 +344,63 @@ static bool wk_vcpu_look(struct wk_vcpu *v, bool *wait)
 	return v->nraised && us - v->polled < WK_VCPU_POLL_US;
 }
 
+static void wk_vcpu_solo(struct wk_vcpu *v)
+{
+	bool wait = !v->running || wk_vcpu_turn(v);
+
+	if (v->w->over || (v->running && wk_vcpu_look(v, &wait)) || v->w->over)
+		return;
+	loop_once(v->w->loop, wait ? -1 : 0);
+	v->polled = wk_vcpu_us();
+}
+
+/* ---- pair ---------------------------------------------------------------------- */
+
+/*
+ * One look at everything, after a nap if the last one found nothing.  The loop has its
+ * turn from time to time, and when there was nothing, if it is what looks for libslirp;
+ * and to sleep in, once nothing has come for a while.
+ */
+static void wk_vcpu_pair(struct wk_vcpu *v)
+{
+	uint64_t us = wk_vcpu_us();
+	bool awake = us - v->active < WK_VCPU_AWAKE_US, found = v->found;
+
+	v->found = false;	/* until something is raised, or was notified */
+	if (wk_vcpu_events(v, !awake ? CO_EVENTS_ALL : found ? CO_EVENTS_SOON : CO_EVENTS_NAP))
+		v->found = true;
+	if (v->w->over)
+		return;
+	wk_disks_look(v->w);
+	wk_net_look(v->w, true);
+	if (v->found)
+		v->active = us;
+	if (awake && (v->found || !wk_net_polled(v->w)) && us - v->polled < WK_VCPU_POLL_US)
+		return;
+	loop_once(v->w->loop, awake || v->found ? 0 : -1);
+	v->polled = wk_vcpu_us();
+	if (!awake)
+		v->active = v->polled;
+}
+
 void wk_vcpu_serve(struct wk_vcpu *v)
 {
-	bool solo = v->w->solo;
-
-	while (!loop_quits(v->w->loop)) {
-		bool wait = !solo || !v->running || wk_vcpu_turn(v);
-
-		if (v->w->over)
-			return;
-		if (solo && v->running && wk_vcpu_look(v, &wait))
-			continue;
-		if (v->w->over)
-			return;
-		loop_once(v->w->loop, wait ? -1 : 0);
-		if (solo)
-			v->polled = wk_vcpu_us();
+	while (!loop_quits(v->w->loop) && !v->w->over) {
+		if (v->w->solo)
+			wk_vcpu_solo(v);
+		else if (v->w->pair && v->running)
+			wk_vcpu_pair(v);
+		else
+			loop_once(v->w->loop, -1);
 	}
+}
+
+/* Does the host have a CPU for guests, and this thread another? */
+static bool wk_vcpu_paired(struct wk *w)
+{
+	struct co_vm_status s;
+
+	return !dev_vm_status(w->vm, &s) && s.guest_cpu != ~0u;
 }
 
 static bool wk_vcpu_alone(void)
@@ -384,7 +434,8 @@ struct wk_vcpu *wk_vcpu_new(struct wk *w)
 		return NULL;
 	v->w = w;
 	v->main = pthread_self();
-	w->solo = wk_vcpu_alone();
+	w->pair = wk_vcpu_paired(w);
+	w->solo = !w->pair && wk_vcpu_alone();
 	loop_timer_init(&v->later, wk_vcpu_later, v);
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->room, NULL);

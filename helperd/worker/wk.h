@@ -56,6 +56,7 @@ struct wk {
 	struct conet *net;		/* NULL: the VM has no network */
 	struct { wk_port_fn fn; void *arg; } ports[WK_PORTS];
 	bool solo;			/* one CPU: the main thread runs the guest too */
+	bool pair;			/* two: one for the guest, one for all else */
 	bool built, over;
 };
 
@@ -128,9 +129,10 @@ void wk_ready_free(struct wk_ready *r);
 /* conet.c */
 int wk_net_open(struct wk *w, struct err *e);	/* as the owner, before the sandbox closes */
 int wk_net_serve(struct wk *w, struct err *e);	/* once xenstore is there */
-/* Solo, what the loop would do later: the guest's frames go out, and with `reads` others come
- * in from a NIC that is talked to.  true: there is more to do already. */
+/* Solo and paired, what the loop would do later: the guest's frames go out, and with `reads`
+ * others come in from a NIC that is talked to.  true: there is more to do already. */
 bool wk_net_look(struct wk *w, bool reads);
+bool wk_net_polled(struct wk *w);		/* some come by the loop only */
 void wk_net_call(struct wk *w, const char *method, json_int_t id, const json_t *params);	/* port.* */
 
 /* sandbox_<os>.c */

@@ -141,6 +141,11 @@ int dev_vm_status(int vm, struct co_vm_status *status)
 	if (!s)
 		return -CO_EIO;
 	status->state = s->state;
+#ifdef PAIR
+	status->guest_cpu = 1;
+#else
+	status->guest_cpu = ~0u;
+#endif
 	status->overhead_pages = 3;
 	status->counters.passages = 42;
 	memcpy(status->why, s->why, sizeof(s->why));

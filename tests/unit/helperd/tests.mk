@@ -17,8 +17,10 @@ TESTS += stack ends console nomem xenbus agent agent_rude exec block block_tsan 
 $(OUT)/fake-colinuxd: $(wildcard $(HELPERD)/root/*.c) $(HD_LIB) $(HD_FAKE) $(HD_HDRS) | $(OUT)
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DHD_BUILD='"unit"' -pthread -o $@ \
 		$(filter %.c,$^) -ljansson
-$(OUT)/fake-worker: $(wildcard $(HELPERD)/worker/*.c) $(HELPERD)/agent/frame.c $(BUILDER_SRCS) $(HD_LIB) $(HD_FAKE) $(HD_HDRS) | $(OUT)
-	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -Wno-format-truncation -I$(HELPERD)/proto $(HD_INCLUDES) \
+# The same on a host with a CPU for guests.
+$(OUT)/pair-worker: PAIR := -DPAIR
+$(OUT)/fake-worker $(OUT)/pair-worker: $(wildcard $(HELPERD)/worker/*.c) $(HELPERD)/agent/frame.c $(BUILDER_SRCS) $(HD_LIB) $(HD_FAKE) $(HD_HDRS) | $(OUT)
+	$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -Wno-format-truncation -I$(HELPERD)/proto $(HD_INCLUDES) $(PAIR) \
 		$(SLIRP_CFLAGS) -pthread -o $@ $(filter %.c,$^) -ljansson -lseccomp $(LOADER_LIBS) $(SLIRP_LIBS)
 
 $(OUT)/evil-worker: helperd/evil_worker.c $(HELPERD)/lib/conlog.c $(HD_HDRS) | $(OUT)
@@ -34,6 +36,13 @@ TESTS += stack_solo nets_solo ends_solo
 $(OUT)/stack_solo $(OUT)/nets_solo $(OUT)/ends_solo: $(OUT)/%_solo: helperd/%.c helperd/client.c $(HELPERD)/lib/proto.c \
 		$(HELPERD)/lib/err.c $(OUT)/%
 	$(CC) $(CFLAGS) $(HD_INCLUDES) -DSOLO -DCOLINUXD='"$(OUT)/fake-colinuxd"' -DWORKER='"$(OUT)/fake-worker"' \
+		-DEVIL='"$(OUT)/evil-worker"' \
+		-DKERNEL='"$(TOP)/tests/fuzz/corpus/elf/debian"' -o $@ $(filter %.c,$^) -ljansson
+
+TESTS += stack_pair nets_pair ends_pair
+$(OUT)/stack_pair $(OUT)/nets_pair $(OUT)/ends_pair: $(OUT)/%_pair: helperd/%.c helperd/client.c $(HELPERD)/lib/proto.c \
+		$(HELPERD)/lib/err.c $(OUT)/% $(OUT)/pair-worker
+	$(CC) $(CFLAGS) $(HD_INCLUDES) -DCOLINUXD='"$(OUT)/fake-colinuxd"' -DWORKER='"$(OUT)/pair-worker"' \
 		-DEVIL='"$(OUT)/evil-worker"' \
 		-DKERNEL='"$(TOP)/tests/fuzz/corpus/elf/debian"' -o $@ $(filter %.c,$^) -ljansson
 
