@@ -2,7 +2,7 @@
 /** Disks as a guest sees them: what it reads, what it loses, what goes wrong. */
 import { command, guestInitrd, once } from "../machine/paths.ts";
 import { DEBUG, inside } from "./inside.ts";
-import { BUILD, require, requireMatch, Sandbox } from "./sandbox.ts";
+import { BUILD, require, requireMatch, Sandbox, SOLO, THREADS } from "./sandbox.ts";
 import type { E2eTest } from "./vm_tests.ts";
 
 const MIB = 1 << 20;
@@ -59,8 +59,8 @@ async function fioImage(): Promise<string> {
 }
 
 /** fio writes at several depths and sizes, reads back and compares; nothing of it is lost after. */
-async function verify(): Promise<void> {
-  await using box = await Sandbox.create("fio");
+async function verify(env: Record<string, string> = {}): Promise<void> {
+  await using box = await Sandbox.create("fio", env);
   const data = await image(`${box.home}/data.img`, 96);
   const tools = { name: "tools", path: await fioImage(), readOnly: true };
   const disks = [tools, { name: "data", path: data }];
@@ -156,7 +156,9 @@ async function again(): Promise<void> {
 }
 
 export const blockTests: E2eTest[] = [
-  { name: "disk-verify", limit: 600, run: verify },
+  { name: "disk-verify", limit: 600, run: () => verify() },
+  { name: "disk-verify-solo", limit: 600, run: () => verify(SOLO) },
+  { name: "disk-verify-threads", limit: 600, run: () => verify(THREADS) },
   { name: "disk-full", limit: 300, run: full },
   { name: "disk-kill-9", limit: 400, run: killed },
   { name: "disk-again", limit: 300, run: again },

@@ -3,7 +3,7 @@
 import { inside } from "./inside.ts";
 import { type Nat, NetGuest } from "./net_guest.ts";
 import { OWN } from "./net_space.ts";
-import { freePort, require, requireMatch } from "./sandbox.ts";
+import { freePort, require, requireMatch, SOLO, THREADS } from "./sandbox.ts";
 import type { E2eTest } from "./vm_tests.ts";
 
 const MB = 1_000_000;
@@ -11,8 +11,8 @@ const MB = 1_000_000;
 const LOOPBACKS = ["10.0.2.2", "fd63:6f4c:694e::2", "fd63:6f4c:694e::9"];
 
 /** From the guest out: every byte right, many at once, slow readers, what must stay shut. */
-async function out(nat: Nat): Promise<void> {
-  await using net = await NetGuest.start("out", [], nat);
+async function out(nat: Nat, env: Record<string, string> = {}): Promise<void> {
+  await using net = await NetGuest.start("out", [], nat, env);
   const { ipv4, ipv6 } = OWN;
   await net.net("send", ipv4, 20 * MB, 1, "check");
   await net.net("recv", ipv4, 20 * MB, 1, "check");
@@ -121,6 +121,8 @@ async function workerForwards(): Promise<void> {
 
 export const conetTests: E2eTest[] = [
   { name: "net-out", limit: 500, run: () => out("qemu") },
+  { name: "net-out-solo", limit: 500, run: () => out("qemu", SOLO) },
+  { name: "net-out-threads", limit: 500, run: () => out("qemu", THREADS) },
   { name: "net-out-worker", limit: 500, run: () => out("worker") },
   { name: "net-names", limit: 300, run: () => names("qemu") },
   { name: "net-names-worker", limit: 300, run: () => names("worker") },

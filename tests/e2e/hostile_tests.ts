@@ -181,7 +181,7 @@ async function nothingCrashed(box: Sandbox): Promise<void> {
 }
 
 async function rings(): Promise<void> {
-  // Two CPUs: what the guest changes, it changes while the worker looks.
+  // What the guest changes, it changes while the worker, on another CPU, looks.
   await using box = await Sandbox.create("rings", { ...DEBUG, COLINUX_VHOST_SMP: "2" });
   await Deno.copyFile(await guestInitrd("6.1-cloud"), `${box.home}/initrd`);
   await Deno.writeFile(`${box.home}/data.img`, new Uint8Array(placed(0).buffer));

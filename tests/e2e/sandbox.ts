@@ -7,6 +7,9 @@
 export const BUILD = Deno.env.get("BUILD") ?? `${Deno.cwd()}/build`;
 const COLINUX = `${BUILD}/bin/colinux`;
 
+/** A virtual host of one CPU, and of several, none for guests alone: workers as on other machines. */
+export const SOLO = { COLINUX_VHOST_SMP: "1" }, THREADS = { COLINUX_VHOST_SMP: "3" };
+
 export interface Result {
   code: number;
   out: string;

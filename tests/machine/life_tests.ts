@@ -13,6 +13,7 @@ import {
   requireWorkload,
   runWorkload,
 } from "./guest.ts";
+import { PAIR } from "../../cli/host/vhost/qemu.ts";
 import type { MachineTest } from "./table.ts";
 
 const SOME = "fork_storm,pipes,mappings,cow,threads,dirty_file";
@@ -169,6 +170,42 @@ async function starve(name: string, how: string): Promise<void> {
   await leavesNothing(host);
 }
 
+/**
+ * A host with a CPU for guests: idle ones wait there, and ring at the other. Nothing is
+ * lost that the workload would miss, two of them share it, and `kill -9` ends the wait.
+ */
+async function guestCpu(name: string): Promise<void> {
+  const append = PAIR.filter((word) => !word.startsWith("colinux.")).join(" ");
+  await using host = await hostWithGuests({ name, cpus: 2, append }, "6.1-cloud", "6.12-cloud");
+  for (const bad of ["2", "9"]) {
+    require((await host.sh(`insmod /colinux.ko guest_cpu=${bad}`)).code !== 0, `guest_cpu=${bad}`);
+    await host.must(`dmesg | grep -q 'guest_cpu=${bad}: it takes a host of two CPUs, 0 and 1'`);
+  }
+  await host.insmod("protect=wp guest_cpu=1");
+  await runWorkload(host, { paired: true });
+  await runWorkload(host, { polled: true }, SOME);
+  await runWorkload(host, {}, SOME);
+
+  const load = "co.run=/workload,fork_storm,pipes,clocks,threads";
+  await background(host, "one", codom({ paired: true, append: load }));
+  await background(host, "two", codom({ paired: true, kernel: "6.12-cloud", append: load }));
+  for (const vm of ["one", "two"]) {
+    const { code, log } = await awaitEnd(host, vm);
+    requireWorkload(log);
+    require(code === 0, `VM ${vm} ended with ${code}`);
+  }
+  await background(host, "idle", codom({ paired: true, append: "co.run=/clock" }));
+  await awaitText(host, "idle", "CLOCK ");
+  const bells = async () =>
+    Number(/RES: +(\d+)/.exec(await host.must("cat /proc/interrupts"))?.[1]);
+  const before = await bells();
+  await host.must("sleep 1");
+  require(await bells() > before, "the guest's monitor has not rung at the host's CPU 0");
+  await host.must("killall -9 codom");
+  await awaitEnd(host, "idle");
+  await leavesNothing(host);
+}
+
 export const lifeTests: MachineTest[] = [
   { name: "kill-9", limit: 600, run: () => killed("kill-9") },
   { name: "leak", limit: 900, run: () => soak("leak", 12) },
@@ -176,6 +213,7 @@ export const lifeTests: MachineTest[] = [
   { name: "abuse", limit: 300, run: () => abuse("abuse") },
   { name: "bad-input", limit: 300, run: () => badInput("bad-input") },
   { name: "endings", limit: 300, run: () => endings("endings") },
+  { name: "guest-cpu", limit: 900, run: () => guestCpu("guest-cpu") },
   { name: "two-vms", limit: 900, run: () => two("two-vms") },
   { name: "starve-user", limit: 600, run: () => starve("starve-user", "spin-user") },
   { name: "starve-kernel", limit: 600, run: () => starve("starve-kernel", "spin-kernel") },

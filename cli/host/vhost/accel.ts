@@ -15,6 +15,8 @@ export interface Accelerator {
   protect: "wp" | "none";
   /** For the command line of the kernels on it, the guests' as well. */
   words: readonly string[];
+  /** CPUs of the host, if this machine has as many; of two, the second is for guests alone. */
+  cpus: number;
 }
 
 /**
@@ -29,8 +31,16 @@ export const TCG: Accelerator = {
   patience: undefined,
   protect: "none",
   words: ["mitigations=off", "noreplace-smp"],
+  cpus: 2,
 };
-const KVM: Accelerator = { name: "kvm", cpu: "host", patience: 6000, protect: "wp", words: [] };
+const KVM: Accelerator = {
+  name: "kvm",
+  cpu: "host",
+  patience: 6000,
+  protect: "wp",
+  words: [],
+  cpus: 1,
+};
 
 interface Verdicts {
   boot: string;

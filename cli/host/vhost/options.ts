@@ -12,7 +12,8 @@ export interface VhostOptions {
   /** kvm, tcg …; undefined: tried in order. */
   accel: string | undefined;
   cpu: string | undefined;
-  smp: number;
+  /** CPUs; undefined: as the accelerator has it, and this machine. */
+  smp: number | undefined;
   /** Bytes; undefined: sized by the guests asked for. */
   memory: number | undefined;
   /** The module's protect=; undefined: wp natively fast, none under emulation. */
@@ -56,7 +57,7 @@ export function optionsFromEnvironment(): VhostOptions {
     kernel: text("KERNEL"),
     accel: text("ACCEL"),
     cpu: text("CPU"),
-    smp: number("COLINUX_VHOST_SMP") ?? 1,
+    smp: number("COLINUX_VHOST_SMP"),
     memory: mib === undefined ? undefined : mib * MIB,
     protect: text("PROTECT"),
     append: text("APPEND") ?? "",

@@ -2,7 +2,7 @@
 import { type Accelerator, candidates, condemn, TCG as REAL } from "./accel.ts";
 import { layout, PORTS } from "./layout.ts";
 import { MIB, optionsFromEnvironment } from "./options.ts";
-import { kernelCommandLine, qemuArguments } from "./qemu.ts";
+import { cpus, kernelCommandLine, PAIR, qemuArguments } from "./qemu.ts";
 import { packError, unpackError } from "./wire.ts";
 import { CliError } from "../../ui/errors.ts";
 
@@ -12,6 +12,7 @@ const TCG: Accelerator = {
   patience: undefined,
   protect: "none",
   words: ["an-emulator"],
+  cpus: 2,
 };
 const at = layout({ state: "/s", run: "/r,un", cache: "/c" });
 const image = { release: "6.1", vmlinuz: "/v", initrd: "/i" };
@@ -44,6 +45,23 @@ Deno.test("qemu: protect follows the accelerator unless asked for", () => {
 Deno.test("qemu: the accelerator's words are the kernel's", () => {
   const words = kernelCommandLine(REAL, optionsFromEnvironment()).split(" ");
   for (const word of ["mitigations=off", "noreplace-smp"]) check(words.includes(word), word);
+});
+
+Deno.test("qemu: of two emulated CPUs guests have one", () => {
+  const options = { ...optionsFromEnvironment(), smp: 2 };
+  const pair = kernelCommandLine(REAL, options).split(" ");
+  for (const word of PAIR) check(pair.includes(word), word);
+  check(cpus(REAL, options) === 2, "asked for two");
+  for (const smp of [1, 3]) {
+    const line = kernelCommandLine(REAL, { ...options, smp });
+    check(!/isolcpus|guest_cpu/.test(line), `${smp} CPUs: ${line}`);
+  }
+  const kvm = kernelCommandLine({ ...REAL, cpus: 1 }, options);
+  check(!/isolcpus|guest_cpu/.test(kvm), `no emulator: ${kvm}`);
+  const here = cpus(REAL, { ...options, smp: undefined });
+  check(here === Math.min(2, navigator.hardwareConcurrency), `${here} by itself`);
+  const line = qemuArguments(image, REAL, options, 2048 * MIB, at).join(" ");
+  check(line.includes("-smp 2 "), line);
 });
 
 Deno.test("qemu: the kernel takes the timer of a busy machine's emulator as it is", () => {
