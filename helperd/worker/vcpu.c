@@ -395,7 +395,7 @@ void wk_vcpu_serve(struct wk_vcpu *v)
 	}
 }
 
-/* Does the host have a CPU for guests, and this thread another? */
+/* Does the host have a CPU for guests?  The host keeps this thread on the other. */
 static bool wk_vcpu_paired(struct wk *w)
 {
 	struct co_vm_status s;
