@@ -10,7 +10,13 @@
 #include "conet_filter.h"
 #include "loop.h"
 
-#define CONET_NAT_MSS	32768u	/* of the segments that it makes for the guest */
+/*
+ * Of the segments that a NAT makes for the guest.  libslirp knows no window scaling:
+ * 65535 bytes are under way at most, and the next ones wait for an answer to these.
+ * In three segments, NAT, worker and guest each have one in hand.
+ */
+#define CONET_NAT_WINDOW	65535u
+#define CONET_NAT_MSS		(CONET_NAT_WINDOW / 3 / 4 * 4)
 
 bool conet_nat_takes(struct conet_net *n, struct conet_filter *f, uint8_t *buffer, struct conet_packet *p)
 {
