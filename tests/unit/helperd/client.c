@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,24 @@ void daemon_dir(struct daemon *d)
 		die("mkdtemp");
 }
 
+/*
+ * Can one connect, and to this one?  Where one of before was killed as it forked, its
+ * child has the socket of the same name a little longer, and hears nobody.
+ */
+static bool listens(const struct daemon *d)
+{
+	int fd = try_connect(d);
+	struct ucred who = { 0 };
+	socklen_t len = sizeof(who);
+
+	if (fd < 0)
+		return false;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len))
+		die("SO_PEERCRED");
+	close(fd);
+	return who.pid == d->pid;
+}
+
 void daemon_start(struct daemon *d, const char *mood)
 {
 	const char *program = d->program ? d->program : COLINUXD;
@@ -88,13 +107,11 @@ void daemon_start(struct daemon *d, const char *mood)
 		      d->patience ? d->patience : "0", NULL);
 		_exit(127);
 	}
-	/* It listens as soon as one can connect. */
-	while ((fd = try_connect(d)) < 0) {
+	while (!listens(d)) {
 		if (waitpid(d->pid, NULL, WNOHANG) == d->pid)
 			die("colinuxd ended");
 		usleep(1000);
 	}
-	close(fd);
 }
 
 int daemon_end(struct daemon *d, int signo)
