@@ -13,7 +13,7 @@
 /*
  * Of the segments that a NAT makes for the guest.  libslirp knows no window scaling:
  * 65535 bytes are under way at most, and the next ones wait for an answer to these.
- * In three segments, NAT, worker and guest each have one in hand.
+ * In three segments (of whole words), NAT, worker and guest each have one in hand.
  */
 #define CONET_NAT_WINDOW	65535u
 #define CONET_NAT_MSS		(CONET_NAT_WINDOW / 3 / 4 * 4)
